@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Make .venv with the package and the tools to test it. Done already for this pyproject.toml: returns at once.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+stamp=.venv/.made-for
+wanted="$(cat pyproject.toml .dev/venv.sh | sha256sum | cut -d' ' -f1)"
+if [ -x .venv/bin/contextrl-data ] && [ "$(cat "$stamp" 2>/dev/null || true)" = "$wanted" ]; then
+  exit 0
+fi
+
+fail() {
+  echo "setup: $1" >&2
+  exit 2
+}
+
+python=""
+for candidate in "${PYTHON:-}" python3 python3.13 python3.12 python3.11; do
+  if [ -n "$candidate" ] && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    python="$candidate"
+    break
+  fi
+done
+[ -n "$python" ] || fail "no Python 3.11 or newer found — install one and name it: make setup PYTHON=/path/to/python3"
+
+if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+  # Debian ships both apart from python3.
+  version="$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "setup: installing python$version-venv"
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "python$version-venv" >/dev/null ||
+      fail "python$version-venv cannot be installed — see apt's message above"
+  else
+    fail "$python has no venv module — apt-get install python$version-venv"
+  fi
+fi
+
+echo "setup: making .venv with $("$python" --version)"
+[ -x .venv/bin/python ] || "$python" -m venv .venv
+rm -f "$stamp"
+# The pip that comes with Python 3.11 does not know dependency groups.
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' ||
+  fail "pip cannot reach a package index — check the network or pip's index-url"
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[coding]' --group dev ||
+  fail "the packages cannot be installed — see pip's message above"
+echo "$wanted" >"$stamp"

@@ -1,0 +1,36 @@
+# Two commands set everything up: `make demo` runs the main job, `make test` passes the tests.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-train lint bench bench-train clean
+BIN := .venv/bin
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Make .venv, and see that Docker answers (installs it on Debian as root)
+	@bash .dev/venv.sh
+	@CONTEXTRL_PYTHON=$(BIN)/python bash .dev/docker.sh
+
+demo: setup ## Build a small dataset of coding pairs from nothing
+	@$(BIN)/contextrl-data build coding --config demo
+
+test: setup lint ## Run every check: ruff, mypy, pytest
+	@bash .dev/chromium.sh
+	@$(BIN)/python -m pytest
+
+test-train: setup ## Install the extra [train] into .venv and run the training tests
+	@$(BIN)/python -m pip install --quiet --editable '.[train]'
+	@$(BIN)/python -m pytest tests/stages/train
+
+lint: ## Run ruff and mypy
+	@bash .dev/venv.sh
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+bench: setup ## Print what is measured: sandbox and evaluation, each against its rival
+	@set -e; for name in sandbox evaluate; do echo "== $$name"; $(BIN)/python tests/benchmarks/bench_$$name.py; done
+
+bench-train: test-train ## Print what L_CA costs: full logits against one position's
+	@$(BIN)/python tests/benchmarks/bench_train_logits.py
+
+clean: ## Remove .venv, caches and built packages; runs under data/runs stay
+	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
