@@ -1,0 +1,1 @@
+"""The engine: config, stages, store, runner, executors, progress, errors. Knows rows, shards and folders only."""

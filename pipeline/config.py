@@ -1,0 +1,155 @@
+"""Reading a config: defaults, then the file, then `--set` from left to right; every mistake in one message.
+
+Files are read by `yaml.safe_load`. Secrets never stand in a config: they come from the environment.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from contextrl_data.pipeline.errors import ConfigError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def shipped() -> dict[str, Path]:
+    """Shipped configs by the name that `--config` takes: `coding`, `demo`, `smoke/images`, ..."""
+    root = Path(str(resources.files("contextrl_data.configs")))
+    return {str(path.relative_to(root).with_suffix("")): path for path in sorted(root.rglob("*.yaml"))}
+
+
+def find(name: str) -> Path:
+    """Path of a config: a file of the user's, or a shipped one by name.
+
+    Raises:
+        ConfigError: neither exists.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    known = shipped()
+    key = name.removeprefix("configs/").removesuffix(".yaml")
+    if key in known:
+        return known[key]
+    if path.is_dir():
+        raise ConfigError(f"config {name!r} is a folder", "name a YAML file in it, or one of the shipped configs")
+    raise ConfigError(f"no config file {name!r}", f"give a path, or one of the shipped: {', '.join(known)}")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A YAML file as a mapping.
+
+    Raises:
+        ConfigError: not readable, not YAML, or not a mapping.
+    """
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read config {path}: {error}", "name a readable UTF-8 text file") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        problem = getattr(error, "problem", None) or error
+        raise ConfigError(
+            f"{where} is not YAML: {problem}", "mend the line, or check the file with a YAML linter"
+        ) from error
+    if loaded is None:
+        return {}
+    if not isinstance(loaded, dict):
+        raise ConfigError(f"{path} holds a {type(loaded).__name__}, not a mapping", "start it with `name: value` lines")
+    return loaded
+
+
+def assign(tree: dict[str, Any], setting: str) -> None:
+    """Apply one `a.b=value` to a nested mapping; the value is YAML.
+
+    Raises:
+        ConfigError: no `=`, an empty name, a value that is no YAML, or a path through something that is no mapping.
+    """
+    path, separator, text = setting.partition("=")
+    names = path.strip().split(".")
+    if not separator or not all(names):
+        raise ConfigError(f"--set {setting!r} is not of the form a.b=value", "for example --set rollouts.attempts=4")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {setting!r}: the value is not YAML", "put quotes around it") from error
+    here = tree
+    for depth, name in enumerate(names[:-1], 1):
+        below = here.setdefault(name, {})
+        if not isinstance(below, dict):
+            raise ConfigError(
+                f"--set {setting!r}: {'.'.join(names[:depth])} is {below!r}, not a mapping",
+                f"set {'.'.join(names[:depth])} itself, or mend the name",
+            )
+        here = below
+    here[names[-1]] = value
+
+
+def load(model: type[Model], file: Path | None = None, settings: Sequence[str] = ()) -> Model:
+    """Build a config: the model's defaults, then `file`, then each `a.b=value`.
+
+    Raises:
+        ConfigError: with one line for every wrong setting, each with its full path.
+    """
+    tree = read(file) if file else {}
+    for setting in settings:
+        assign(tree, setting)
+    try:
+        return model.model_validate(tree)
+    except ValidationError as error:
+        lines = [_explain(model, detail) for detail in error.errors()]
+        where = f" in {file}" if file else ""
+        count = "1 wrong setting" if len(lines) == 1 else f"{len(lines)} wrong settings"
+        raise ConfigError("\n".join([f"{count}{where}:", *(f"  {line}" for line in lines)])) from error
+
+
+def _explain(model: type[BaseModel], detail: ErrorDetails) -> str:
+    names, known = _walk(model, detail["loc"])
+    path = ".".join(names)
+    if detail["type"] != "extra_forbidden":
+        shown = "" if detail["type"] == "missing" else f" (got {detail['input']!r:.80})"
+        return f"{path}: {detail['msg']}{shown}"
+    near = difflib.get_close_matches(names[-1], known, n=1)
+    return f"{path}: no such setting; " + (f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}")
+
+
+def _walk(model: type[BaseModel], path: tuple[int | str, ...]) -> tuple[list[str], list[str]]:
+    """The path as a user writes it, without the tags of unions, and the fields known where its last name stands."""
+    names: list[str] = []
+    here, known = [model], list(model.model_fields)
+    for name in path:
+        tagged = [one for one in here if name in _tags(one)] if len(here) > 1 else []
+        if tagged:
+            here, known = tagged, list(tagged[0].model_fields)
+            continue
+        names.append(str(name))
+        known = [field for one in here for field in one.model_fields]
+        fields = [one.model_fields[str(name)] for one in here if name in one.model_fields]
+        if fields:  # else a list index, or the name that is not known
+            here = [one for field in fields for one in _models_in(field.annotation)]
+    return names, known
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The models that a field may hold: one, or the members of a union."""
+    parts = (annotation, *get_args(annotation))
+    return [part for part in parts if isinstance(part, type) and issubclass(part, BaseModel)]
+
+
+def _tags(model: type[BaseModel]) -> set[Any]:
+    """Words that choose this model among the members of a union."""
+    return {tag for field in model.model_fields.values() for tag in get_args(field.annotation)}
+
+
+def dump(config: BaseModel) -> str:
+    """The resolved config as YAML, every setting named."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100)

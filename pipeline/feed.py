@@ -1,0 +1,125 @@
+"""Feeding a map stage: rows without an outcome go out in batches, outcomes come back into their shards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from contextrl_data.pipeline.errors import InputError, StoreError
+from contextrl_data.pipeline.journal import Journal, digest_of
+from contextrl_data.pipeline.progress import Progress, StageProgress
+from contextrl_data.pipeline.shards import ShardBuilder
+from contextrl_data.pipeline.stage import Drop, Keep, Map, Outcome, Row
+from contextrl_data.pipeline.store import SHARD_ROWS, StageFolder, StoredRows
+
+BATCH_ROWS = 16
+"""Rows that a process takes at a time."""
+
+
+class Feed:
+    """Hands out batches of rows without an outcome, and puts the outcomes that come back into their shards."""
+
+    def __init__(
+        self,
+        stage: Map[Any],
+        folder: StageFolder,
+        main: StoredRows,
+        journal: Journal | None,
+        part_rows: int,
+        shown: StageProgress,
+        progress: Progress,
+    ) -> None:
+        self.stage, self.folder, self.main, self.journal = stage, folder, main, journal
+        self.part_rows, self.shown, self.progress = part_rows, shown, progress
+        self.batch_rows = 1 if stage.dear or stage.work == "thread" else BATCH_ROWS
+        self._flying: dict[int, tuple[ShardBuilder, list[int], list[tuple[str, str]]]] = {}
+        self._number = 0
+        self._seen: set[str] = set()
+
+    def batches(self) -> Iterator[tuple[int, list[Row]]]:
+        """Yield numbered batches; shards found whole on disk are only counted."""
+        rows = iter(self.main)
+        for index in range(-(-len(self.main) // SHARD_ROWS)):
+            window = list(islice(rows, SHARD_ROWS))
+            ids = [row["id"] for row in window]
+            self._check_ids(ids)
+            if self.folder.ledger(index).exists():
+                self._count_found(index)
+                continue
+            builder = ShardBuilder(self.folder, index, ids, self.stage.schema, self.part_rows)
+            self._count_resumed(builder)
+            yield from self._pending(builder, window)
+            self._write_if_complete(builder)
+
+    def _pending(self, builder: ShardBuilder, window: list[Row]) -> Iterator[tuple[int, list[Row]]]:
+        batch: list[Row] = []
+        places: list[int] = []
+        keys: list[tuple[str, str]] = []
+        for place in builder.missing():
+            row = window[place]
+            key = (row["id"], digest_of(row)) if self.journal is not None else (row["id"], "")
+            if self.journal is not None and (known := self.journal.find(*key)) is not None:
+                builder.put(place, known)
+                self._count(known, resumed=True)
+                continue
+            batch.append(row)
+            places.append(place)
+            keys.append(key)
+            if len(batch) == self.batch_rows:
+                yield self._send(builder, batch, places, keys)
+                batch, places, keys = [], [], []
+        if batch:
+            yield self._send(builder, batch, places, keys)
+
+    def _send(
+        self, builder: ShardBuilder, batch: list[Row], places: list[int], keys: list[tuple[str, str]]
+    ) -> tuple[int, list[Row]]:
+        self._number += 1
+        self._flying[self._number] = (builder, places, keys)
+        return self._number, batch
+
+    def take(self, number: int, outcomes: list[Outcome]) -> None:
+        """Put the outcomes of one batch where they belong."""
+        builder, places, keys = self._flying.pop(number)
+        for place, key, outcome in zip(places, keys, outcomes, strict=True):
+            if self.journal is not None:
+                self.journal.append(*key, outcome)
+            builder.put(place, outcome)
+            self._count(outcome)
+        self._write_if_complete(builder)
+
+    def finish(self) -> None:
+        """Raise `StoreError` where an executor lost a batch."""
+        if self._flying:
+            raise StoreError(f"{self.stage.name}: the executor ended with {len(self._flying)} batches unanswered")
+
+    def _write_if_complete(self, builder: ShardBuilder) -> None:
+        if builder.complete() and not self.folder.ledger(builder.index).exists():
+            builder.write()
+
+    def _check_ids(self, ids: list[str]) -> None:
+        for row_id in ids:
+            if row_id in self._seen:
+                raise InputError(
+                    f"{self.stage.name}: two input rows have the id {row_id!r}",
+                    "make the ids unique in the source",
+                )
+            self._seen.add(row_id)
+
+    def _count(self, outcome: Outcome, resumed: bool = False) -> None:
+        self.shown.count(outcome)
+        self.shown.resumed += resumed
+        self.progress.refresh()
+
+    def _count_resumed(self, builder: ShardBuilder) -> None:
+        for outcome in builder.outcomes:
+            if outcome is not None:
+                self._count(outcome, resumed=True)
+
+    def _count_found(self, index: int) -> None:
+        for entry in pq.read_table(self.folder.ledger(index), columns=["status", "reason"]).to_pylist():
+            made = Keep([]) if entry["status"] == "kept" else Drop(entry["reason"])
+            self._count(made, resumed=True)

@@ -1,0 +1,56 @@
+"""What a finished stage says of itself: `manifest.json`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from contextrl_data.pipeline.errors import StoreError
+
+
+class Shard(BaseModel):
+    """One data file and its ledger, as the manifest names them."""
+
+    data: str
+    ledger: str
+    rows_in: int
+    rows_out: int
+    sha256: str
+    ledger_sha256: str
+
+
+class Manifest(BaseModel):
+    """What a finished stage says of itself. Written last; a folder without one is unfinished."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    stage: str
+    version: int
+    key: str
+    config: dict[str, Any]
+    inputs: dict[str, str]
+    """Input stage -> digest of the rows that were read."""
+    rows_in: int
+    kept: int
+    dropped: dict[str, int]
+    failed: dict[str, int]
+    rows_out: int
+    shards: list[Shard]
+    digest: str
+    funnel: list[tuple[str, int]] = []
+    notes: dict[str, Any] = {}
+    seconds: float = 0.0
+    cost: float = 0.0
+    git_commit: str = ""
+    package: str = ""
+
+    def check_counts(self) -> None:
+        """Raise `StoreError` unless kept + dropped + failed = in and the shards add up."""
+        total = self.kept + sum(self.dropped.values()) + sum(self.failed.values())
+        shard_in, shard_out = sum(s.rows_in for s in self.shards), sum(s.rows_out for s in self.shards)
+        if (total, shard_in, shard_out) != (self.rows_in, self.rows_in, self.rows_out):
+            raise StoreError(
+                f"{self.stage}: rows do not add up: {self.rows_in} in, {total} kept+dropped+failed, "
+                f"{shard_in} in the ledgers, {shard_out} of {self.rows_out} out in the shards"
+            )

@@ -1,0 +1,205 @@
+"""Runs a list of stages: keys, resume, counts.
+
+Guarantees, each held by a test:
+
+- rows in = kept + dropped + failed, at every stage, and every shard is there with the bytes that its manifest names;
+- a changed setting reruns that stage and what follows, nothing before it;
+- a kill at any moment and a resume give the same bytes as a run that nobody disturbed;
+- workers, executor and size of parts change nothing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from contextrl_data.pipeline.errors import ContextRLError, RunError
+from contextrl_data.pipeline.executors import Executor, Job
+from contextrl_data.pipeline.executors.local import LocalExecutor, default_workers
+from contextrl_data.pipeline.feed import Feed
+from contextrl_data.pipeline.journal import Journal
+from contextrl_data.pipeline.manifest import Manifest
+from contextrl_data.pipeline.origin import git_commit, package_version
+from contextrl_data.pipeline.plan import RunSettings, Step, inputs_of, keys_of
+from contextrl_data.pipeline.progress import Progress, StageProgress
+from contextrl_data.pipeline.shards import describe_shards
+from contextrl_data.pipeline.stage import (
+    Context,
+    Gather,
+    Map,
+    Source,
+    Stage,
+)
+from contextrl_data.pipeline.store import StageFolder, StoredRows, count_ledger, write_atomic
+from contextrl_data.pipeline.whole import run_gather, run_source
+
+
+@dataclass
+class Finished:
+    """A finished stage."""
+
+    folder: StageFolder
+    manifest: Manifest
+    reused: bool = False
+
+    @property
+    def rows(self) -> StoredRows:
+        """Its rows."""
+        return StoredRows(self.folder.path, self.manifest)
+
+
+@dataclass
+class Runner:
+    """Runs steps in order, each in the folder of its key."""
+
+    settings: RunSettings
+    progress: Progress = field(default_factory=Progress)
+    executor: Executor = field(default_factory=LocalExecutor)
+    _found: list[tuple[Stage[Any], Finished]] = field(default_factory=list)
+
+    def run(self, steps: Sequence[Step]) -> dict[str, Finished]:
+        """Run every step that is not finished already; returns them by stage name, in order."""
+        keys = keys_of(steps)
+        finished: dict[str, Finished] = {}
+        for step in steps:
+            folder = StageFolder(self.settings.root / f"{step.stage.name}-{keys[step.stage.name]}")
+            folder.create()
+            with locked(folder.path):
+                finished[step.stage.name] = self._step(step, keys[step.stage.name], folder, finished)
+        return finished
+
+    def _step(self, step: Step, key: str, folder: StageFolder, finished: dict[str, Finished]) -> Finished:
+        inputs = {name: finished[name].manifest.digest for name in inputs_of(step)}
+        main = finished[step.after].rows if step.after else None
+        shown = self.progress.begin(step.stage.name, len(main) if main is not None else None)
+        manifest = folder.manifest()
+        if manifest and manifest.inputs == inputs and not manifest.failed:
+            folder.verify(manifest)
+            self.progress.end(shown, manifest, reused=True)
+            self._found.append((step.stage, Finished(folder, manifest, reused=True)))
+            return self._found[-1][1]
+        if getattr(step.stage, "work", "") == "thread":
+            self._restore()
+        self._prepare(folder, manifest, inputs, isinstance(step.stage, Map))
+        started = time.monotonic()
+        context = Context(
+            folder=folder.path,
+            sides={known: finished[name].rows for known, name in step.beside.items()},
+            workers=self.settings.workers or default_workers(getattr(step.stage, "work", "process")),
+            run_id=key,
+        )
+        gathered = self._work(step.stage, context, folder, main, shown)
+        shards = describe_shards(folder)
+        counts = count_ledger(folder)
+        manifest = Manifest(
+            stage=step.stage.name,
+            version=step.stage.version,
+            key=key,
+            config=step.stage.config.model_dump(mode="json"),
+            inputs=inputs,
+            rows_in=len(main) if main is not None else sum(s.rows_in for s in shards),
+            kept=counts["kept", ""],
+            dropped={reason: n for (status, reason), n in sorted(counts.items()) if status == "dropped"},
+            failed={reason: n for (status, reason), n in sorted(counts.items()) if status == "failed"},
+            rows_out=sum(s.rows_out for s in shards),
+            shards=shards,
+            digest=hashlib.sha256("".join(s.sha256 for s in shards).encode()).hexdigest(),
+            funnel=gathered[0],
+            notes=gathered[1],
+            seconds=round(time.monotonic() - started + _spent(folder), 2),
+            cost=round(shown.cost, 6),
+            git_commit=git_commit(),
+            package=package_version(),
+        )
+        folder.finish(manifest)
+        self.progress.end(shown, manifest)
+        return Finished(folder, manifest)
+
+    def _restore(self) -> None:
+        """Work outside is ahead: let the stages that were found finished bring back what lies outside the store."""
+        for stage, finished in self._found:
+            stage.restore(finished.rows)
+        self._found.clear()
+
+    @staticmethod
+    def _prepare(folder: StageFolder, manifest: Manifest | None, inputs: dict[str, str], by_row: bool) -> None:
+        """Keep what still holds: shards of the same input; after failures, all but the shards that hold them."""
+        stamp = folder.path / "inputs.json"
+        known = orjson.loads(stamp.read_bytes()) if stamp.exists() else inputs
+        if known != inputs or not by_row:
+            folder.clear()
+        elif manifest is not None:
+            folder.reopen()
+        write_atomic(stamp, orjson.dumps(inputs, option=orjson.OPT_SORT_KEYS))
+
+    def _work(
+        self,
+        stage: Stage[Any],
+        context: Context,
+        folder: StageFolder,
+        main: StoredRows | None,
+        shown: StageProgress,
+    ) -> tuple[list[tuple[str, int]], dict[str, Any]]:
+        started = time.monotonic()
+        try:
+            if isinstance(stage, Map) and main is not None:
+                self._map(stage, context, folder, main, shown)
+            elif isinstance(stage, Gather) and main is not None:
+                return run_gather(stage, context, folder, main, shown)
+            elif isinstance(stage, Source):
+                run_source(stage, context, folder, shown)
+            else:
+                raise ContextRLError(f"{stage.name}: a {type(stage).__name__} needs an input")
+        except BaseException:
+            _spent(folder, time.monotonic() - started)
+            raise
+        return [], {}
+
+    def _map(
+        self, stage: Map[Any], context: Context, folder: StageFolder, main: StoredRows, shown: StageProgress
+    ) -> None:
+        with _journal(stage, folder) as journal:
+            feed = Feed(stage, folder, main, journal, self.settings.shard_rows, shown, self.progress)
+            job = Job(stage, context, self.settings.retries)
+            for number, outcomes in self.executor.run(job, feed.batches(), context.workers):
+                feed.take(number, outcomes)
+            feed.finish()
+
+
+@contextmanager
+def _journal(stage: Map[Any], folder: StageFolder) -> Iterator[Journal | None]:
+    if not stage.dear:
+        yield None
+        return
+    with Journal(folder.journal) as journal:
+        yield journal
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a folder for this process; the lock goes with the process, however it ends."""
+    with (path / ".lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunError(f"{path} is in use by another build", "wait for it, or stop it, then run again") from error
+        yield
+
+
+def _spent(folder: StageFolder, more: float = 0.0) -> float:
+    """Seconds that interrupted attempts took; `more` is added to them."""
+    path = folder.path / "spent"
+    # A disk that filled up, or a kill, may have left the file empty.
+    before = float(path.read_text() or 0.0) if path.exists() else 0.0
+    if more:
+        with suppress(OSError):  # a full disk is told by what failed first; this is only a figure for the report
+            path.write_text(f"{before + more:.2f}")
+    return before

@@ -1,0 +1,164 @@
+"""A stage: name, version, its own frozen config, and one verb over rows.
+
+Three shapes cover the pipeline, and a row never vanishes in any of them:
+
+- `Source` yields `(id, outcome)` for every item that it finds;
+- `Map`    turns one row into an outcome, and sees no other row;
+- `Gather` sees all rows at once (grouping, selecting, exporting) and says which of them it did not use.
+
+An outcome is `Keep` (with the rows that come out), `Drop` (with a reason) or `Fail` (with the boundary charged).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict
+
+Row: TypeAlias = dict[str, Any]
+"""One row. Every row has a string `id`, unique within its stage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """The row goes on, as one or more rows. `cost` is what it took, in US dollars."""
+
+    rows: list[Row]
+    cost: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """The row ends here, on purpose. `reason` is a short fixed phrase: it is counted, so it holds no values."""
+
+    reason: str
+    cost: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The row could not be processed. `boundary` names what failed (`docker`, `model`, ...); retried on the next run."""
+
+    boundary: str
+    message: str
+
+
+Outcome: TypeAlias = Keep | Drop | Fail
+
+
+class StageConfig(BaseModel):
+    """Base of every stage's own settings: frozen, no unknown keys, one doc string under each field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Rows(Protocol):
+    """Rows of a finished stage: re-iterable, streamed, in a fixed order."""
+
+    def __iter__(self) -> Iterator[Row]: ...
+
+    def __len__(self) -> int: ...
+
+    def select(self, columns: list[str]) -> Iterator[Row]:
+        """Stream only these columns, in the same order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a stage may know of its surroundings. Nothing here may change the rows that it returns."""
+
+    folder: Path
+    """The stage's own folder; `folder / "files"` is for what a stage makes beside its rows."""
+    sides: Mapping[str, Rows] = field(default_factory=dict)
+    """The rows of the stages named beside the main input."""
+    workers: int = 1
+    """How many workers share this stage."""
+    run_id: str = ""
+    """Labels outside resources (containers), so that they can be found and removed."""
+
+
+C = TypeVar("C", bound=StageConfig)
+
+
+class Stage(ABC, Generic[C]):
+    """Base of the three shapes. `schema` is the Arrow schema of the rows that come out."""
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    """Bump by hand whenever the same input and config would give other rows."""
+    schema: ClassVar[pa.Schema]
+
+    def __init__(self, config: C) -> None:
+        self.config = config
+
+    def fingerprint(self) -> str:
+        """Identity of what the stage reads from outside the pipeline (a file's hash, a revision); part of the key."""
+        return ""
+
+    def restore(self, rows: Rows) -> None:
+        """Called when the stage is found finished and a later one with `work = "thread"` is not: bring back what lies
+        outside the store, such as images that were removed since. Must leave the rows true."""
+
+    def open(self, context: Context) -> None:
+        """Called once in every worker before the first row."""
+        self.context = context
+
+    def close(self) -> None:
+        """Called once in every worker after the last row, also after an error."""
+
+
+class Source(Stage[C]):
+    """A stage without input rows."""
+
+    @abstractmethod
+    def items(self) -> Iterator[tuple[str, Outcome]]:
+        """Yield an id and an outcome for everything found, the unusable too, in a fixed order."""
+
+
+class Map(Stage[C]):
+    """One row in, one outcome out."""
+
+    work: ClassVar[Literal["thread", "process"]] = "process"
+    """`thread` for stages that wait (Docker, HTTP), `process` for stages that compute."""
+    dear: ClassVar[bool] = False
+    """A dear row (a rollout, a chat call) is journalled as soon as it is done, and never done twice."""
+
+    @abstractmethod
+    def process(self, row: Row) -> Outcome:
+        """Judge one row. Raise `RowFailure` for a fault of the surroundings, `UserError` for a bad set-up."""
+
+
+@dataclass
+class Gathered:
+    """What a `Gather` returns."""
+
+    rows: Iterable[Row]
+    """The rows that come out; may be a generator."""
+    dropped: dict[str, str] = field(default_factory=dict)
+    """Input id -> reason, for every input row that nothing came of. Filled before `rows` is exhausted."""
+    failed: dict[str, Fail] = field(default_factory=dict)
+    funnel: list[tuple[str, int]] = field(default_factory=list)
+    """Named survivor counts inside the stage, in order, for the report."""
+    notes: dict[str, Any] = field(default_factory=dict)
+    """Anything worth showing that is small and JSON: scores, intervals, costs of a selection."""
+
+
+class Gather(Stage[C]):
+    """All rows in, any number out."""
+
+    @abstractmethod
+    def gather(self, rows: Rows) -> Gathered:
+        """See every input row; name each that was not used in `Gathered.dropped`."""
+
+
+def seed_of(base: int, row_id: str, *more: object) -> int:
+    """A 63-bit seed from the row's id, never from its place: the same in any order, on any worker."""
+    text = "\0".join([str(base), row_id, *map(str, more)])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1

@@ -1,0 +1,79 @@
+"""Running the stages that are not row by row: sources, and gathers that see all rows at once."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import count, islice
+from typing import Any
+
+from contextrl_data.pipeline.errors import StoreError
+from contextrl_data.pipeline.progress import StageProgress
+from contextrl_data.pipeline.shards import ShardBuilder
+from contextrl_data.pipeline.stage import Context, Drop, Gather, Gathered, Keep, Outcome, Source
+from contextrl_data.pipeline.store import LEDGER, SHARD_ROWS, StageFolder, StoredRows, ledger_row, table_of, write_table
+
+
+def run_source(stage: Source[Any], context: Context, folder: StageFolder, shown: StageProgress) -> None:
+    """Write everything that the source finds; a shard is written while the next one is read."""
+    stage.open(context)
+    try:
+        with ThreadPoolExecutor(1) as writer:
+            items = stage.items()
+            pending: Future[None] | None = None
+            for index in count():
+                window = list(islice(items, SHARD_ROWS))
+                if not window and index:
+                    break
+                builder = ShardBuilder(folder, index, [row_id for row_id, _ in window], stage.schema, SHARD_ROWS)
+                for place, (_, outcome) in enumerate(window):
+                    builder.put(place, outcome)
+                    shown.count(outcome)
+                if pending is not None:
+                    pending.result()  # never more than two shards in memory; a failed write ends the reading
+                pending = writer.submit(builder.write)
+            if pending is not None:
+                pending.result()
+    finally:
+        stage.close()
+
+
+def run_gather(
+    stage: Gather[Any], context: Context, folder: StageFolder, main: StoredRows, shown: StageProgress
+) -> tuple[list[tuple[str, int]], dict[str, Any]]:
+    """Show the stage all rows; write what comes out, and a ledger of what went in."""
+    stage.open(context)
+    try:
+        result = stage.gather(main)
+        rows = iter(result.rows)
+        data = 0
+        while window := list(islice(rows, SHARD_ROWS)):
+            write_table(folder.data(data), table_of(window, stage.schema, stage.name))
+            data += 1
+    finally:
+        stage.close()
+    _write_ledgers(stage, folder, main, result, data, shown)
+    return result.funnel, result.notes
+
+
+def _write_ledgers(
+    stage: Gather[Any], folder: StageFolder, main: StoredRows, result: Gathered, data: int, shown: StageProgress
+) -> None:
+    """Input and output rows of a gather need not line up: pad the shorter side with empty shards."""
+    ids = (row["id"] for row in main.select(["id"]))
+    known = 0
+    for index in range(max(data, -(-len(main) // SHARD_ROWS), 1)):
+        outcomes = [(row_id, _fate(row_id, result)) for row_id in islice(ids, SHARD_ROWS)]
+        if index >= data:
+            write_table(folder.data(index), table_of([], stage.schema, stage.name))
+        write_table(folder.ledger(index), table_of([ledger_row(*pair) for pair in outcomes], LEDGER, stage.name))
+        for _, outcome in outcomes:
+            shown.count(outcome)
+            known += not isinstance(outcome, Keep)
+    if known != len(result.dropped.keys() | result.failed.keys()):
+        raise StoreError(f"{stage.name}: names rows as dropped or failed that were not among its inputs")
+
+
+def _fate(row_id: str, result: Gathered) -> Outcome:
+    if row_id in result.failed:
+        return result.failed[row_id]
+    return Drop(result.dropped[row_id]) if row_id in result.dropped else Keep([])
