@@ -1,0 +1,1 @@
+"""Coding pairs: tasks, rollouts, evaluation, cascade, masks, execution check."""

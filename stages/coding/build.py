@@ -1,0 +1,206 @@
+"""`contextrl-data build coding`: the stages in order, and what a person is told at the end.
+
+packages -> mutate -> validate -> describe ┐
+           (or) taskset -> decontaminate  ┴-> pick -> attempts -> rollouts -> evaluate ┐
+                                          (or) trajectories, read as they are          ┴-> locate -> cascade -> mask
+    -> check -> judge -> review -> direct (-> difficulty) -> select -> split -> export
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from contextrl_data.pipeline.build import BuildFolder, publish_files, run_build
+from contextrl_data.pipeline.errors import ConfigError
+from contextrl_data.pipeline.plan import Step
+from contextrl_data.pipeline.progress import progress_for
+from contextrl_data.pipeline.runner import Finished
+from contextrl_data.pipeline.stage import Stage, StageConfig
+from contextrl_data.stages.card import write_card
+from contextrl_data.stages.chat import require_model
+from contextrl_data.stages.chat_judge import ChatJudge, ChatJudgeConfig
+from contextrl_data.stages.coding.cascade import Cascade
+from contextrl_data.stages.coding.check import Check, CheckConfig
+from contextrl_data.stages.coding.config import CodingConfig
+from contextrl_data.stages.coding.daemon import swept
+from contextrl_data.stages.coding.decontaminate import DecontaminateConfig, DecontaminateTasks
+from contextrl_data.stages.coding.describe import Describe
+from contextrl_data.stages.coding.directed import Direct
+from contextrl_data.stages.coding.evaluate import Evaluate
+from contextrl_data.stages.coding.locate import Locate
+from contextrl_data.stages.coding.mask import Mask
+from contextrl_data.stages.coding.mutate import Mutate
+from contextrl_data.stages.coding.packages import Packages
+from contextrl_data.stages.coding.pick import Pick
+from contextrl_data.stages.coding.readers.trajectories import Trajectories
+from contextrl_data.stages.coding.rollouts import Attempts, Rollouts
+from contextrl_data.stages.coding.tasksets import TaskSets
+from contextrl_data.stages.coding.validate import Validate
+from contextrl_data.stages.difficulty import Difficulty
+from contextrl_data.stages.export import ExportPairs
+from contextrl_data.stages.judge import RuleJudge
+from contextrl_data.stages.report import report_command
+from contextrl_data.stages.review import Review
+from contextrl_data.stages.select import SelectPairs
+from contextrl_data.stages.splits import SplitPairs
+
+SHOWN = ("pick", "evaluate", "check", "review", "select", "export")
+"""Stages whose notes are worth a line at the end."""
+
+Config = TypeVar("Config", bound=StageConfig)
+
+
+def steps(config: CodingConfig) -> list[Step]:
+    """The whole pipeline. Where no task set is known, the execution check has nothing to run."""
+    runs, tasks = _existing_runs(config) if config.tasks == "trajectories" else _own_runs(config)
+    return [
+        *runs,
+        Step(Locate(config.locate), after=runs[-1].stage.name),
+        Step(Cascade(config.cascade), after="locate"),
+        Step(Mask(config.mask), after="cascade"),
+        Step(Check(_boxed_check(config, tasks)), after="mask", beside={"tasks": tasks} if tasks else {}),
+        Step(_judge(config), after="check"),
+        Step(Review(config.review), after="judge"),
+        Step(Direct(config.direct), after="review"),
+        *_difficulty(config),
+        Step(SelectPairs(config.select), after="difficulty" if config.difficulty else "direct"),
+        Step(SplitPairs(config.split), after="select"),
+        Step(ExportPairs(config.export), after="split"),
+    ]
+
+
+def _own_runs(config: CodingConfig) -> tuple[list[Step], str]:
+    """An agent works on tasks; the runs come last. Also the stage that the tasks come from."""
+    tasks = _task_set(config) if config.tasks == "taskset" else _package_tasks(config)
+    runs = [
+        Step(Pick(config.pick), after=tasks[-1].stage.name),
+        Step(Attempts(config.attempts), after="pick"),
+        Step(Rollouts(_boxed(config, config.rollouts)), after="attempts"),
+        Step(Evaluate(_boxed(config, config.evaluate)), after="rollouts", beside={"tasks": "pick"}),
+    ]
+    return [*tasks, *runs], "pick"
+
+
+def _existing_runs(config: CodingConfig) -> tuple[list[Step], str | None]:
+    """Runs that somebody has made already, with the tasks that they worked on where a set is named."""
+    if config.trajectories is None:
+        raise ConfigError(
+            "tasks: trajectories without trajectories", "name them with --set trajectories.path=FILE_FOLDER_OR_DATASET"
+        )
+    own = config.trajectories
+    if config.benchmarks is not None:
+        own = own.model_copy(update={"benchmarks": config.benchmarks})
+    tasks = _task_set(config) if config.taskset else []
+    return [*tasks, Step(Trajectories(own))], tasks[-1].stage.name if tasks else None
+
+
+def _task_set(config: CodingConfig) -> list[Step]:
+    """Tasks of a set that exists, without those that models are measured on."""
+    if config.taskset is None:
+        raise ConfigError("tasks: taskset without a task set", "name one with --set taskset.path=FILE_OR_DATASET")
+    benchmarks = config.benchmarks or DecontaminateConfig()
+    return [Step(TaskSets(config.taskset)), Step(DecontaminateTasks(benchmarks), after=TaskSets.name)]
+
+
+def _package_tasks(config: CodingConfig) -> list[Step]:
+    """Tasks made here, from packages."""
+    return [
+        Step(Packages(_boxed(config, config.packages))),
+        Step(Mutate(config.mutate), after="packages"),
+        Step(Validate(_boxed(config, config.validate_)), after="mutate", beside={"packages": "packages"}),
+        Step(Describe(config.describe), after="validate"),
+    ]
+
+
+def _judge(config: CodingConfig) -> Stage[Any]:
+    if not isinstance(config.judge, ChatJudgeConfig):
+        return RuleJudge(config.judge)
+    require_model(config.judge.chat, "judge")  # now, not hours later when the first pair comes
+    return ChatJudge(config.judge)
+
+
+def _difficulty(config: CodingConfig) -> list[Step]:
+    if config.difficulty is None:
+        return []
+    require_model(config.difficulty.chat, "difficulty")
+    return [Step(Difficulty(config.difficulty), after="direct")]
+
+
+def _boxed(config: CodingConfig, own: Config) -> Config:
+    """A stage's config under the build's own container limits, where those are set."""
+    return own if config.sandbox is None else own.model_copy(update={"sandbox": config.sandbox})
+
+
+def _boxed_check(config: CodingConfig, tasks: str | None) -> CheckConfig:
+    """Without tasks no pair can be run: then all are kept, and each says that its check was not made."""
+    unknown = {} if tasks else {"unknown_tasks": "keep"}
+    return config.check.model_copy(update={"evaluate": _boxed(config, config.check.evaluate), **unknown})
+
+
+def build_coding_pairs(config: CodingConfig, console: Console) -> int:
+    """Run the build, publish its dataset and report, say where they are; returns the exit code."""
+    with swept():
+        build, finished = run_build("coding", config, config.run, steps(config), progress_for(console))
+    dataset = build.path / "dataset"
+    publish_files(finished["export"].folder.files / "dataset", dataset)
+    record = write_card(dataset, build.funnel(), config.model_dump(mode="json", exclude={"run"}))
+    report = report_command(config.run.root, str(build.path), None, config.report_pairs)
+    _say(console, build, finished, record, dataset, report)
+    return _exit_code(console, config, finished)
+
+
+def _say(
+    console: Console,
+    build: BuildFolder,
+    finished: dict[str, Finished],
+    record: dict[str, Any],
+    dataset: Path,
+    report: Path,
+) -> None:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for name in ("blind baseline", "accuracy", "95 % interval", "pairs", "at chance"):
+        table.add_column(name, justify="left" if name == "blind baseline" else "right")
+    for line in record["baselines"]:
+        chance = line["low"] <= 0.5 <= line["high"]
+        table.add_row(
+            line["name"],
+            f"{line['accuracy']:.3f}",
+            f"{line['low']:.3f}-{line['high']:.3f}",
+            f"{line['n']:,}",
+            "yes" if chance else Text("NO", style="bold red"),
+        )
+    console.print()
+    console.print(table)
+    for name in SHOWN:
+        if name in finished and (message := finished[name].manifest.notes.get("message")):
+            console.print(Text(f"{name}: {message}"), soft_wrap=True)
+    checks = Counter[str]()
+    for _, outcome, count in record["checks"]:
+        checks[outcome] += count
+    told = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(checks.items()))
+    console.print(Text(f"checks on record: {told or 'none'}"))
+    console.print()
+    console.print(Text(f"dataset:  {dataset}", style="bold"), soft_wrap=True)
+    console.print(Text(f"report:   {report}", style="bold"), soft_wrap=True)
+    console.print(Text(f"next:     contextrl-data status {build.path}"), soft_wrap=True)
+
+
+def _exit_code(console: Console, config: CodingConfig, finished: dict[str, Finished]) -> int:
+    """1 where more rows failed than `run.allow_failed` tolerates: data is missing, and a script must see it."""
+    code = 0
+    for name, done in finished.items():
+        failed = sum(done.manifest.failed.values())
+        if failed > config.run.allow_failed * max(done.manifest.rows_in, 1):
+            reasons = ", ".join(f"{count} {boundary}" for boundary, count in done.manifest.failed.items())
+            line = f"{name}: {failed} of {done.manifest.rows_in} rows failed ({reasons}): run again to retry them"
+            console.print(
+                Text(f"{line}, or accept a share with --set run.allow_failed=0.01", style="red"), soft_wrap=True
+            )
+            code = 1
+    return code

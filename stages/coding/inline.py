@@ -1,0 +1,142 @@
+"""Stretches of text that quote an edited line: by code tokens, so that wrapping and spacing hide nothing."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from contextrl_data.stages.lexical import fold
+
+_TOKEN = re.compile(r"[^\W\d]\w*|\d[\w.]*|\S")
+_GRAM = 4
+_MOSTLY = 0.6
+"""Share of a code line that quotes edited lines from which on the whole line is masked."""
+_LONG = 30
+"""Non-blank characters of one quotation from which on its code line is masked, however long the rest is."""
+
+# What stands in front of a line of code where it is shown: numbers (cat -n, nl, grep -n), diff signs, pytest's marks.
+PREFIXES = (
+    re.compile(r"^\s*(?:[\w./-]+\.\w{1,4}[:-])?\d+(?:\t|[:|-]| {1,2}|\s*$)"),
+    re.compile(r"^[+-](?![+-]{2} )"),
+    re.compile(r"^[>E|](?=\s)"),
+    re.compile(r"^(?:In \[\d+\]: |>>> |\.\.\. )"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Quotes:
+    """The token sequences of edited lines, ready to be looked for."""
+
+    grams: frozenset[tuple[str, ...]]
+    """Every run of four tokens inside a line."""
+    short: frozenset[tuple[str, ...]]
+    """Whole lines of fewer tokens that are long enough to be told."""
+    folded: tuple[str, ...]
+    """The long lines without white space, longest first: none of these may remain."""
+    run_chars: int
+
+    @classmethod
+    def of(cls, lines: Iterable[str], run_chars: int, bound: int) -> Quotes:
+        """Prepare the lines; `bound` is the length above which a line must not be readable at all."""
+        grams: set[tuple[str, ...]] = set()
+        short: set[tuple[str, ...]] = set()
+        folded: set[str] = set()
+        for line in lines:
+            tokens = tuple(_TOKEN.findall(line))
+            grams.update(tokens[start : start + _GRAM] for start in range(len(tokens) - _GRAM + 1))
+            if len(fold(line)) > bound:
+                folded.add(fold(line))
+                if len(tokens) < _GRAM:
+                    short.add(tokens)
+        return cls(
+            frozenset(grams), frozenset(short), tuple(sorted(folded, key=lambda text: (-len(text), text))), run_chars
+        )
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where the text quotes an edited line: runs of at least `run_chars` non-blank characters, and whole lines."""
+        if not self.grams and not self.folded:
+            return []
+        found = [*self._runs(text), *self._remains(text)]
+        merged: list[tuple[int, int]] = []
+        for start, end in sorted(found):
+            if merged and start <= merged[-1][1]:
+                merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+            else:
+                merged.append((start, end))
+        return merged
+
+    def lines(self, text: str, lines: Sequence[str]) -> set[int]:
+        """Numbers of the lines of a code view that show an edited line, or are mostly made of them."""
+        if not self.grams and not self.folded:
+            return set()
+        starts = [0]
+        for line in lines[:-1]:
+            starts.append(starts[-1] + len(line) + 1)
+        hidden: set[int] = set()
+        for start, end in self._remains(text):
+            hidden.update(number for number, _ in _pieces(text, starts, start, end))
+        shares: dict[int, int] = {}
+        for start, end in self._runs(text):
+            for number, size in _pieces(text, starts, start, end):
+                shares[number] = shares.get(number, 0) + size
+                if size >= _LONG:
+                    hidden.add(number)
+        hidden.update(number for number, size in shares.items() if size >= _MOSTLY * len(fold(code_of(lines[number]))))
+        return hidden
+
+    def _runs(self, text: str) -> Iterable[tuple[int, int]]:
+        matches = list(_TOKEN.finditer(text))
+        tokens = [match.group() for match in matches]
+        for size in sorted({len(line) for line in self.short}):
+            for start in range(len(tokens) - size + 1):
+                if tuple(tokens[start : start + size]) in self.short:
+                    yield matches[start].start(), matches[start + size - 1].end()
+        run: tuple[int, int] | None = None
+        for start, gram in enumerate(zip(tokens, tokens[1:], tokens[2:], tokens[3:], strict=False)):
+            if gram not in self.grams:
+                continue
+            if run is not None and start <= run[1]:
+                run = (run[0], start + _GRAM)
+                continue
+            if run is not None and self._tells(tokens[run[0] : run[1]]):
+                yield matches[run[0]].start(), matches[run[1] - 1].end()
+            run = (start, start + _GRAM)
+        if run is not None and self._tells(tokens[run[0] : run[1]]):
+            yield matches[run[0]].start(), matches[run[1] - 1].end()
+
+    def _tells(self, tokens: Collection[str]) -> bool:
+        """Long enough, and more than one name: a lone call such as `foo()` is an identifier, not a quotation."""
+        names = {token for token in tokens if token[0].isalpha() or token[0] == "_"}
+        return sum(map(len, tokens)) >= self.run_chars and len(names) > 1
+
+    def _remains(self, text: str) -> Iterable[tuple[int, int]]:
+        """Long lines that stand in the text across token borders or line ends."""
+        packed = fold(text)
+        present = [line for line in self.folded if line in packed]
+        if not present:
+            return
+        places = [place for place, char in enumerate(text) if not char.isspace()]
+        for line in present:
+            start = packed.find(line)
+            while start >= 0:
+                yield places[start], places[start + len(line) - 1] + 1
+                start = packed.find(line, start + len(line))
+
+
+def _pieces(text: str, starts: Sequence[int], start: int, end: int) -> Iterable[tuple[int, int]]:
+    """Each line that a span touches, with the number of its non-blank characters inside."""
+    number = bisect_right(starts, start) - 1
+    while start < end:
+        stop = min(end, starts[number + 1]) if number + 1 < len(starts) else end
+        if size := len(fold(text[start:stop])):
+            yield number, size
+        start, number = stop, number + 1
+
+
+def code_of(line: str) -> str:
+    """A shown line without what stands in front of the code."""
+    for prefix in PREFIXES:
+        line = line[match.end() :] if (match := prefix.match(line)) else line
+    return line

@@ -1,0 +1,188 @@
+"""Raw rows from local files, streamed: JSON lines (plain or zstd), JSON, parquet, one trajectory a file.
+
+A damaged row is an outcome, and so is the end of a file that was cut short; only a file of another kind is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import zstandard
+
+from contextrl_data.pipeline.errors import InputError
+from contextrl_data.pipeline.stage import Row
+from contextrl_data.stages.coding.readers.decode import loads
+from contextrl_data.stages.coding.readers.found import Unusable
+from contextrl_data.stages.coding.readers.zstd_frames import is_whole
+
+CHUNK = 1 << 20
+BATCH = 32
+"""Parquet rows decoded at a time: trajectories are long."""
+ROWS = (".parquet", ".jsonl", ".jsonl.zst", ".ndjson", ".json")
+RUNS = (".traj", ".traj.json", ".traj.zst", ".traj.json.zst")
+SKIPPABLE_HEADER = b"\x2a\x4d\x18"
+CUT = Unusable("file is cut short")
+DAMAGED = Unusable("file is damaged")
+
+Raw = tuple[str, Row | Unusable]
+"""The place of a row, and the row or what is wrong with it."""
+
+
+def trajectory_files(path: Path) -> list[Path]:
+    """The file itself, or everything readable below a folder, in a fixed order.
+
+    Raises:
+        InputError: no such path, or nothing there that a reader knows.
+    """
+    if path.is_file():
+        if not path.name.endswith((*ROWS, *RUNS)):
+            raise InputError(f"{path} is no kind of trajectory file", f"known: {', '.join((*ROWS, *RUNS))}")
+        return [path]
+    # A folder of runs holds other JSON too (predictions, settings), so plain `.json` must be named itself.
+    wanted = (*(ending for ending in ROWS if ending != ".json"), *RUNS)
+    found = sorted(one for one in path.rglob("*") if one.name.endswith(wanted) and one.is_file())
+    if not found:
+        raise InputError(f"{path} holds no trajectory file", f"known: {', '.join(wanted)}")
+    return found
+
+
+def raw_rows(path: Path, name: str, alone: bool, max_bytes: int) -> Iterator[Raw]:
+    """Every row of one file. `name` is its name in places; `alone`: the user named this very file."""
+    if path.name.endswith(".parquet"):
+        yield from _parquet(path, name)
+    elif path.name.endswith(RUNS) or path.suffix == ".json":
+        yield from _document(path, name, alone, max_bytes)
+    else:
+        yield from _lines(path, name, max_bytes)
+
+
+def stem(path: Path) -> str:
+    """File name without its endings: single-run files are named after their instance."""
+    ending = max((one for one in (*RUNS, *ROWS) if path.name.endswith(one)), key=len, default=path.suffix)
+    return path.name.removesuffix(ending)
+
+
+def _open(path: Path) -> IO[bytes]:
+    if path.suffix != ".zst":
+        return path.open("rb")
+    handle = path.open("rb")
+    head = handle.peek(4)[:4]
+    if head != zstandard.FRAME_HEADER and head[1:] != SKIPPABLE_HEADER:
+        handle.close()
+        raise InputError(f"{path} is not a zstd file", "name the file by what it is, or download it again")
+    decoder = zstandard.ZstdDecompressor(max_window_size=1 << 31)
+    return decoder.stream_reader(handle, read_across_frames=True, closefd=True)
+
+
+def _document(path: Path, name: str, alone: bool, max_bytes: int) -> Iterator[Raw]:
+    """A file that is one run, or a JSON list of rows."""
+    with _open(path) as handle:
+        try:
+            data = handle.read(max_bytes + 1)
+        except zstandard.ZstdError:
+            yield name, DAMAGED
+            return
+    if len(data) > max_bytes:
+        yield name, Unusable("row is too large")
+        return
+    try:
+        value = loads(data)
+    except Unusable as fault:
+        if alone:
+            raise InputError(f"{path} is not JSON", "name a trajectory file, or a folder of them") from fault
+        yield name, fault
+        return
+    if isinstance(value, list) and alone:
+        yield from ((f"{name}:{number}", _mapping(item)) for number, item in enumerate(value, 1))
+    else:
+        yield name, _mapping(value)
+
+
+def _mapping(value: Any) -> Row | Unusable:
+    return value if isinstance(value, dict) else Unusable("row is not a mapping")
+
+
+def _lines(path: Path, name: str, max_bytes: int) -> Iterator[Raw]:
+    whole = path.suffix != ".zst" or is_whole(path)
+    number = 0
+    last: Raw | None = None  # held back: the last line of a cut file is part of the cut
+    with _open(path) as handle:
+        try:
+            for number, line in enumerate(split_lines(handle, max_bytes), 1):
+                if last is not None:
+                    yield last
+                last = (f"{name}:{number}", _line(line)) if line is None or line.strip() else None
+        except zstandard.ZstdError:
+            if last is not None:
+                yield last
+            yield f"{name}:{number + 1}", DAMAGED
+            return
+    if last is not None and (whole or not isinstance(last[1], Unusable)):
+        yield last
+    if not whole:
+        yield f"{name}:end", CUT
+
+
+def _line(line: bytes | None) -> Row | Unusable:
+    if line is None:
+        return Unusable("row is too large")
+    try:
+        return _mapping(loads(line))
+    except Unusable as fault:
+        return fault
+
+
+def split_lines(handle: IO[bytes], max_bytes: int) -> Iterator[bytes | None]:
+    """Lines without their ends; None for one longer than `max_bytes`, which is never held whole."""
+    held: list[bytes] = []
+    size = 0
+    while chunk := handle.read(CHUNK):
+        first, *rest = chunk.split(b"\n")
+        size += len(first)
+        held = [*held, first] if not held or size <= max_bytes else [b""]
+        for piece in rest:
+            yield b"".join(held) if size <= max_bytes else None
+            held, size = [piece], len(piece)
+    if size:
+        yield b"".join(held) if size <= max_bytes else None
+
+
+def _parquet(path: Path, name: str) -> Iterator[Raw]:
+    try:
+        file = pq.ParquetFile(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path} is not a whole parquet file", "download it again") from error
+    number = 0
+    with file:
+        try:
+            for batch in _ahead(file.iter_batches(batch_size=BATCH)):
+                for row in _batch_rows(batch):
+                    number += 1
+                    yield f"{name}:{number}", row
+        except (pa.ArrowInvalid, OSError):
+            yield f"{name}:{number + 1}", DAMAGED
+
+
+def _ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same batches; the next one is decoded while one is used."""
+    with ThreadPoolExecutor(1) as decoder:
+        pending = decoder.submit(next, batches, None)
+        while (batch := pending.result()) is not None:
+            pending = decoder.submit(next, batches, None)
+            yield batch
+
+
+def _batch_rows(batch: pa.RecordBatch) -> Iterator[Row | Unusable]:
+    try:
+        yield from batch.to_pylist()
+    except (ValueError, OverflowError):  # bytes that are no UTF-8, dates out of range: find out whose
+        for index in range(batch.num_rows):
+            try:
+                yield from batch.slice(index, 1).to_pylist()
+            except (ValueError, OverflowError):
+                yield Unusable("row cannot be decoded")

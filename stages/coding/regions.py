@@ -1,0 +1,156 @@
+"""The edited regions of patches, before and after, and their replacement wherever a text shows them."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from contextrl_data.stages.coding.inline import PREFIXES, Quotes
+from contextrl_data.stages.coding.patches import Change, FilePatch, Hunk
+from contextrl_data.stages.lexical import fold
+
+REGION = "<REGION_MASKED>"
+
+# Python 3.11 and later, and pytest, underline the failing part of the line above.
+_CARETS = re.compile(r"^[E>|]?[ \t]*[~^]+[ \t~^]*\r?$")
+_WORD = re.compile(r"[^\W\d]\w*")
+_STRONG, _WEAK = 2, 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Gap:
+    """A change between two context lines: what stands there before and after, without blank lines."""
+
+    after: str
+    between: tuple[tuple[str, ...], ...]
+
+
+@dataclass
+class Regions:
+    """Everything that two (or one) patches change, ready to be masked in any text."""
+
+    quotes: Quotes
+    strength: dict[str, int] = field(default_factory=dict)
+    """Folded changed line -> masked wherever it stands alone (2), or only beside another masked line (1)."""
+    gaps: dict[str, list[_Gap]] = field(default_factory=dict)
+    """Folded context line above a change -> the changes below it."""
+
+    @classmethod
+    def of(cls, files: Iterable[FilePatch], run_chars: int = 12, bound: int = 12) -> Regions:
+        """Collect the changed lines of all files."""
+        hunks = [hunk for file in files for hunk in file.hunks]
+        lines = [text for hunk in hunks for sign, text in hunk.lines if sign != " "]
+        regions = cls(Quotes.of(lines, run_chars, bound))
+        for line in lines:
+            regions.strength[fold(line)] = _STRONG if _is_telling(line) else _WEAK
+        for hunk in hunks:
+            regions._add_gaps(hunk)
+        return regions
+
+    def _add_gaps(self, hunk: Hunk) -> None:
+        for change in hunk.changes():
+            before, after = _neighbours(hunk, change)
+            if before and after:
+                gap = _Gap(after, (_packed(change.removed), _packed(change.added)))
+                if gap not in self.gaps.setdefault(before, []):
+                    self.gaps[before].append(gap)
+
+    def mask(self, text: str, code: bool = False) -> str:
+        """The text with every edited line, gap and quotation replaced; runs of masked lines become one.
+
+        In prose a quotation is cut out where it stands. In `code` (a view, a traceback, what a command printed) a
+        line is masked whole or not at all: what is left of a line tells which one it was.
+        """
+        lines = text.split("\n")
+        quoted = self.quotes.lines(text, lines) if code else set[int]()
+        masked = "\n".join(self._mask_lines(lines, quoted)) if self.strength else text
+        if not code:
+            for start, end in reversed(self.quotes.spans(masked)):
+                masked = masked[:start] + REGION + masked[end:]
+        return masked
+
+    def _mask_lines(self, lines: Sequence[str], quoted: Collection[int]) -> list[str]:
+        forms = [_forms(line) for line in lines]
+        hidden = [
+            index in quoted or any(self.strength.get(form) == _STRONG for form in found if form)
+            for index, found in enumerate(forms)
+        ]
+        weak = [any(self.strength.get(form) == _WEAK for form in found if form) for found in forms]
+        opened = self._fill_gaps(forms, hidden)
+        # Blank lines neither part nor are parts of what is masked: two versions of a file may differ in them.
+        solid = [index for index, found in enumerate(forms) if "" not in found]
+        for order in (solid, solid[::-1]):
+            for neighbour, index in pairwise(order):
+                hidden[index] = hidden[index] or (weak[index] and hidden[neighbour])
+        for above, below in pairwise(solid):
+            if hidden[above] and (hidden[below] or (below == above + 1 and _CARETS.match(lines[below]))):
+                hidden[above + 1 : below + 1] = [True] * (below - above)
+        shown: list[str] = []
+        for index, line in enumerate(lines):
+            if index in opened and not (index and hidden[index - 1]) and not hidden[index]:
+                shown.append(REGION)
+            if not hidden[index]:
+                shown.append(line)
+            elif not (index and hidden[index - 1]):
+                shown.append(REGION)
+        return shown
+
+    def _fill_gaps(self, forms: Sequence[Sequence[str]], hidden: list[bool]) -> set[int]:
+        """Hide what stands between the two neighbours of a change; where nothing does, say where a mask belongs.
+
+        So a missing line is masked like a present one: whether a bug's lines are there would tell the tasks apart.
+        """
+        filled = [index for index, found in enumerate(forms) if "" not in found]
+        opened: set[int] = set()
+        for place, index in enumerate(filled):
+            for gap in (gap for form in forms[index] for gap in self.gaps.get(form, ())):
+                for between in gap.between:
+                    window = filled[place + 1 : place + 2 + len(between)]
+                    wanted = [*between, gap.after]
+                    if len(window) == len(wanted) and all(
+                        line in forms[at] for line, at in zip(wanted, window, strict=True)
+                    ):
+                        for at in window[:-1]:
+                            hidden[at] = True
+                        if not between:
+                            opened.add(window[0])
+        return opened
+
+
+def _is_telling(line: str) -> bool:
+    """Whether a line of more than four characters says more than `else:` or `return`."""
+    return len(fold(line)) > 4 and any(not keyword.iskeyword(word) for word in _WORD.findall(line))
+
+
+def _packed(lines: Sequence[str]) -> tuple[str, ...]:
+    return tuple(folded for line in lines if (folded := fold(line)))
+
+
+def _neighbours(hunk: Hunk, change: Change) -> tuple[str, str]:
+    """The nearest context lines above and below a change that are not blank; "" where the hunk has none."""
+    old = hunk.old_start
+    above: list[str] = []
+    below: list[str] = []
+    end = change.old_line + len(change.removed)
+    for sign, text in hunk.lines:
+        if sign == " " and fold(text):
+            (above if old < change.old_line else below if old >= end else []).append(fold(text))
+        old += sign != "+"
+    return (above[-1] if above else ""), (below[0] if below else "")
+
+
+def _forms(line: str) -> list[str]:
+    """The folded line, with and without what may stand in front of code."""
+    found = [fold(line)]
+    for prefix in PREFIXES:
+        match = prefix.match(line)
+        if match:
+            rest = line[match.end() :]
+            found.append(fold(rest))
+            sign = PREFIXES[1].match(rest) or PREFIXES[2].match(rest)
+            if sign:
+                found.append(fold(rest[sign.end() :]))
+    return found

@@ -1,0 +1,270 @@
+"""One hardened container: the only place where code that nobody vouches for ever runs.
+
+No network, no capabilities, no new privileges, bounded memory, processes, CPU, file size and output. Every command
+has a deadline kept on this side. A command that ran out of time or flooded its output may leave children behind that
+no signal to the command reaches (`setsid`), so the container goes with it and the sandbox is over.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from contextrl_data.pipeline.errors import RowFailure
+from contextrl_data.pipeline.stage import StageConfig
+from contextrl_data.stages.coding.daemon import (
+    LABEL,
+    OWNER_LABEL,
+    charged_to_docker,
+    connect,
+    owner,
+    reap,
+    remove_container,
+    stopping,
+)
+from contextrl_data.stages.coding.environment import ENVIRONMENT
+from contextrl_data.stages.coding.faults import SandboxOver, UnusableTask
+from contextrl_data.stages.coding.pull import fetch_image
+from contextrl_data.stages.coding.streams import State, pack, pack_in_folder, read_output, unpack_one
+
+if TYPE_CHECKING:
+    import docker
+
+__all__ = ["Result", "Sandbox", "SandboxConfig", "SandboxOver", "UnusableTask", "connect", "reap"]
+
+WITHOUT_WORKDIR = "chdir to cwd"
+STOPPED = "cannot exec in a stopped state"
+NOT_STARTED = "OCI runtime exec failed"
+KILLED = 128 + 9
+LONGEST_ARGUMENT = 100_000  # Linux takes 128 KiB in one argument
+
+
+class SandboxConfig(StageConfig):
+    """Limits of one container."""
+
+    memory: str = Field(default="1g", pattern=r"^[1-9]\d*[bkmgBKMG]?$")
+    """Memory limit, swap included; a process that passes it is killed."""
+    pids: int = Field(default=256, ge=1)
+    """Most processes and threads at once."""
+    cpus: float = Field(default=1.0, gt=0)
+    """CPU cores that the container may use."""
+    output_bytes: int = Field(default=1_000_000, ge=1)
+    """Output kept of one command; a command that writes more ends the sandbox."""
+    file_bytes: int = Field(default=1 << 30, ge=1)
+    """Size of the largest file that can be written."""
+    open_files: int = Field(default=4096, ge=1)
+    """Most open files of one process."""
+    ttl_seconds: int = Field(default=1800, ge=1)
+    """Life of a container at most, also when the process that started it dies."""
+    user: str = ""
+    """User that commands run as; empty takes the image's own."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command left: its exit code (none unless it ended by itself) and its merged output."""
+
+    exit_code: int | None
+    output: str
+    state: State
+
+
+class Sandbox:
+    """A started container; use it as a context manager."""
+
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        image: str,
+        config: SandboxConfig,
+        run_id: str,
+        workdir: str = "/testbed",
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.config = config
+        self.image = image
+        self.workdir = workdir
+        self._api = client.api
+        self._client = client
+        self._usable = True
+        self._ran = False
+        self._started = time.monotonic()
+        self._container = ""
+        labels = {LABEL: run_id, OWNER_LABEL: owner()}
+        try:
+            self._start(labels, {**ENVIRONMENT, **(env or {})})
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def usable(self) -> bool:
+        """False once closed, and after a timeout or an output cap: take a new sandbox then."""
+        return self._usable
+
+    def exec(self, command: str, timeout: float = 60.0, user: str = "", workdir: str = "") -> Result:
+        """Run `command` in bash and wait for it, at most `timeout` seconds from now."""
+        deadline = time.monotonic() + timeout
+        if len(command.encode()) > LONGEST_ARGUMENT:
+            command = self._from_file(command)
+        self._check_usable()
+        # One pipe for both outputs: with two, their order in the result would be a race.
+        argv = ["bash", "-c", 'exec bash -c "$1" 2>&1', "bash", command]
+        try:
+            with charged_to_docker("running a command"):
+                exec_id = self._api.exec_create(
+                    self._container, argv, user=user or self.config.user, workdir=workdir or self.workdir
+                )["Id"]
+                output, state = read_output(
+                    self._api.exec_start(exec_id, socket=True), deadline, self.config.output_bytes
+                )
+                exit_code = self._api.exec_inspect(exec_id)["ExitCode"] if state == "ok" else None
+        except RowFailure as failure:
+            raise self._explained(failure) from failure.__cause__
+        text = output.decode("utf-8", "replace")
+        if state != "ok":
+            self.close()
+        elif exit_code in (126, 127) and text.startswith((NOT_STARTED, STOPPED)):
+            # Once a command has run, a missing workdir is the work of that command, and its result to see.
+            if not (self._ran and WITHOUT_WORKDIR in text):
+                raise self._explained(RowFailure("docker", text.splitlines()[0][:300]))
+        elif exit_code == KILLED and self._has_ended():
+            raise self._ended()
+        self._ran = True
+        return Result(exit_code, text, state)
+
+    def put(self, path: str, data: bytes, mode: int = 0o644) -> None:
+        """Write a file; its folder must exist."""
+        self._check_usable()
+        folder, name = posixpath.split(path)
+        with charged_to_docker(f"copying {path} in"):
+            self._api.put_archive(self._container, folder, pack(name, data, mode))
+
+    def get(self, path: str, limit_bytes: int) -> bytes:
+        """Read one regular file of at most `limit_bytes`; anything else is refused."""
+        self._check_usable()
+        try:
+            with charged_to_docker(f"copying {path} out"):
+                chunks, _ = self._api.get_archive(self._container, path)
+                return unpack_one(chunks, path, limit_bytes)
+        except RowFailure as failure:
+            if "Could not find the file" in failure.message:
+                raise RowFailure("sandbox", f"{path} was not copied out: there is no such file") from None
+            raise
+
+    def close(self) -> None:
+        """Remove the container with everything in it; does nothing the second time."""
+        self._usable = False
+        container, self._container = self._container, ""
+        if container:
+            remove_container(self._client, container)
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _from_file(self, command: str) -> str:
+        """Put a long command into a file that is gone before the command starts: it may hold what must not leak."""
+        self._check_usable()
+        with charged_to_docker("copying a command in"):
+            self._api.put_archive(self._container, "/tmp", pack_in_folder(".contextrl", "command", command.encode()))
+        return "source <(cat /tmp/.contextrl/command; rm -f /tmp/.contextrl/command)"
+
+    def _explained(self, failure: RowFailure) -> RowFailure:
+        """Tell the task's faults, and the end of the container, from Docker's own."""
+        from docker.errors import APIError
+
+        if 'exec: "bash"' in failure.message:
+            return UnusableTask("image without bash", self.image)
+        if WITHOUT_WORKDIR in failure.message:
+            return UnusableTask("image without the task's workdir", f"{self.image} has no {self.workdir}")
+        gone = isinstance(failure.__cause__, APIError) and failure.__cause__.status_code in (404, 409)
+        # A container that is going down refuses commands in many words, before Docker calls it stopped.
+        refused = NOT_STARTED in failure.message or STOPPED in failure.message
+        return self._ended() if gone or (refused and self._has_ended()) else failure
+
+    def _ended(self) -> RowFailure:
+        """The container's first process was killed from inside, or its time to live ran out: nothing to grade."""
+        self.close()
+        if self._ran or time.monotonic() - self._started >= self.config.ttl_seconds:
+            return SandboxOver("sandbox", "the container ended while it was in use")
+        return UnusableTask("image does not start", f"{self.image} has no working `sleep`, or too little memory")
+
+    def _has_ended(self) -> bool:
+        """Tell a killed command from a container that is going down with it, which Docker notices a little later."""
+        if time.monotonic() - self._started >= self.config.ttl_seconds - 1:
+            return True
+        for pause in (0.0, 0.3):
+            time.sleep(pause)
+            try:
+                with charged_to_docker("looking at a container"):
+                    if not self._api.inspect_container(self._container)["State"]["Running"]:
+                        return True
+            except RowFailure:
+                return True
+        return False
+
+    def _check_usable(self) -> None:
+        if not self._usable:
+            raise SandboxOver("sandbox", "it was closed, ran out of time or flooded its output; start another")
+
+    def _start(self, labels: dict[str, str], env: dict[str, str]) -> None:
+        from docker.errors import ImageNotFound
+
+        try:
+            self._create(labels, env)
+        except RowFailure as failure:
+            if not isinstance(failure.__cause__, ImageNotFound):
+                raise
+            fetch_image(self._client, self.image)
+            self._create(labels, env)
+
+    def _create(self, labels: dict[str, str], env: dict[str, str]) -> None:
+        if stopping.is_set():
+            raise RowFailure("stopped", "the build is being stopped")
+        with charged_to_docker(f"starting {self.image}"):
+            self._container = self._api.create_container(
+                self.image,
+                # As the entrypoint: an image's own would swallow it.
+                entrypoint=["sleep"],
+                command=[str(self.config.ttl_seconds)],
+                environment=env,
+                labels=labels,
+                # The container's id otherwise, which would differ in every trajectory that shows it.
+                hostname="sandbox",
+                # Docker would make a missing folder here, and a wrong workdir go unnoticed.
+                working_dir="/",
+                stop_signal="SIGKILL",
+                user=self.config.user or None,
+                host_config=self._host_config(),
+            )["Id"]
+            self._api.start(self._container)
+
+    def _host_config(self) -> Any:
+        from docker.types import LogConfig, Ulimit
+
+        limit = self.config
+        return self._api.create_host_config(
+            network_mode="none",
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+            mem_limit=limit.memory,
+            memswap_limit=limit.memory,
+            pids_limit=limit.pids,
+            nano_cpus=int(limit.cpus * 1e9),
+            ulimits=[
+                Ulimit(name="nofile", soft=limit.open_files, hard=limit.open_files),
+                Ulimit(name="fsize", soft=limit.file_bytes, hard=limit.file_bytes),
+                Ulimit(name="core", soft=0, hard=0),
+            ],
+            init=True,
+            auto_remove=True,
+            log_config=LogConfig(type="none"),
+        )

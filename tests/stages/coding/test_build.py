@@ -1,0 +1,132 @@
+"""`build coding`, end to end in real Docker, on the smoke config."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from rich.console import Console
+
+from contextrl_data.pipeline import config as configs
+from contextrl_data.pipeline.build import BuildFolder, find_build
+from contextrl_data.pipeline.plan import keys_of
+from contextrl_data.pipeline.stage import Row
+from contextrl_data.stages.coding.build import build_coding_pairs, steps
+from contextrl_data.stages.coding.config import CodingConfig
+from contextrl_data.stages.coding.daemon import LABEL
+
+pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("docker_client")]
+
+
+def smoke(root: Path, *settings: str) -> CodingConfig:
+    return configs.load(CodingConfig, configs.find("smoke/coding"), [f"run.root={root}", *settings])
+
+
+def run(config: CodingConfig) -> tuple[int, str]:
+    console = Console(file=io.StringIO(), width=160)
+    code = build_coding_pairs(config, console)
+    return code, console.file.getvalue()  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[BuildFolder, str, CodingConfig]:
+    root = tmp_path_factory.mktemp("runs")
+    config = smoke(root)
+    code, told = run(config)
+    assert code == 0, told
+    return find_build(root, None), told, config
+
+
+@pytest.fixture(scope="module")
+def pairs(built: tuple[BuildFolder, str, CodingConfig]) -> list[Row]:
+    files = sorted((built[0].path / "dataset" / "data").glob("*.parquet"))
+    return [row for file in files for row in pq.read_table(file).to_pylist()]
+
+
+def test_it_ends_by_naming_the_dataset_the_report_and_the_next_command(
+    built: tuple[BuildFolder, str, CodingConfig],
+) -> None:
+    build, told, _ = built
+    for words in (f"{build.path}/dataset", f"{build.path}/report.html", "contextrl-data status", "95 % interval"):
+        assert words in told
+    assert (build.path / "report.html").stat().st_size > 10_000
+    assert "arXiv" in (build.path / "dataset" / "README.md").read_text()
+
+
+def test_every_stage_accounts_for_every_row(built: tuple[BuildFolder, str, CodingConfig]) -> None:
+    build, _, config = built
+    wanted = [step.stage.name for step in steps(config)]
+    assert [row.stage for row in build.funnel()] == wanted
+    for row in build.funnel():
+        assert row.kept + sum(row.dropped.values()) + sum(row.failed.values()) == row.rows_in
+        assert row.failed == {}
+
+
+def test_both_kinds_of_pairs_in_both_directions_and_balanced(pairs: list[Row]) -> None:
+    assert {pair["kind"] for pair in pairs} == {"sibling", "outcome"}
+    by_pair = Counter(pair["pair_id"] for pair in pairs)
+    assert set(by_pair.values()) == {2}
+    for pair in pairs:
+        assert pair["answer"] != pair["answer_neg"]
+        assert pair["context_pos"] != pair["context_neg"]
+    for name in ("longer", "first"):
+        scores = [score["value"] for pair in pairs for score in pair["blind_scores"] if score["name"] == name]
+        assert sum(scores) == len(pairs) / 2
+
+
+def test_all_sibling_pairs_have_both_execution_checks_on_record(pairs: list[Row]) -> None:
+    siblings = [pair for pair in pairs if pair["kind"] == "sibling"]
+    assert siblings
+    for pair in siblings:
+        assert [check["passed"] for check in pair["checks"]] == [True, True]
+        assert pair["resolved_pos"] is pair["resolved_neg"] is True
+
+
+def test_no_added_line_of_the_answer_is_readable_in_its_context(pairs: list[Row]) -> None:
+    for pair in pairs:
+        shown = "".join("".join(message["content"].split()) for message in pair["context_pos"])
+        for line in pair["answer"].splitlines():
+            folded = "".join(line[1:].split())
+            if line.startswith("+") and not line.startswith("+++") and len(folded) > 12:
+                assert folded not in shown, pair["id"]
+
+
+def test_load_dataset_reads_it_offline(built: tuple[BuildFolder, str, CodingConfig], pairs: list[Row]) -> None:
+    script = (
+        "import sys; from datasets import load_dataset;"
+        "d = load_dataset(sys.argv[1]); print(sum(map(len, d.values())), d['train'][0]['correct_option'])"
+    )
+    offline = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(built[0].path / "hf")}
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(built[0].path / "dataset")], capture_output=True, text=True, env=offline
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[0] == str(len(pairs))
+
+
+def test_a_second_run_reuses_everything_and_leaves_no_container(
+    built: tuple[BuildFolder, str, CodingConfig],
+    docker_client,  # type: ignore[no-untyped-def]
+) -> None:
+    _, _, config = built
+    code, told = run(config)
+    assert code == 0
+    assert told.count("[already done]") == len(steps(config))
+    runs = set(keys_of(steps(config)).values())
+    left = docker_client.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True)
+    assert not [container for container in left if container.labels[LABEL] in runs]
+
+
+def test_a_changed_cap_reruns_only_the_selection(built: tuple[BuildFolder, str, CodingConfig]) -> None:
+    _, _, config = built
+    code, told = run(config.model_copy(update={"select": config.select.model_copy(update={"target_pairs": 8})}))
+    assert code == 0
+    assert told.count("[already done]") == len(steps(config)) - 3
+    assert re.search(r"selected 8 of 16 pairs", told)
