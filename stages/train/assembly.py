@@ -1,0 +1,162 @@
+"""From settings to a trainer that is ready: everything that can be wrong is found here, before the first step."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from contextrl_data.pipeline.errors import InputError
+from contextrl_data.stages.train.arguments import choose_backward, grpo_arguments, total_steps, world_size
+from contextrl_data.stages.train.config import ContrastConfig, TrainConfig
+from contextrl_data.stages.train.models import load_model, load_processor, require_length, sees_images
+from contextrl_data.stages.train.options import find_options, require_chat_template
+from contextrl_data.stages.train.pairs import ChoiceCollator, Pairs
+from contextrl_data.stages.train.rewards import find_function, not_on_choices, selection_reward
+from contextrl_data.stages.train.sampler import Plan
+from contextrl_data.stages.train.tasks import drop_long_prompts, load_tasks, mixed_with_choices
+
+if TYPE_CHECKING:
+    from contextrl_data.stages.train.trainer import ContextRLTrainer
+
+
+@dataclass
+class Assembly:
+    """A trainer, and what it is measured on."""
+
+    trainer: ContextRLTrainer
+    collator: ChoiceCollator | None
+    eval_pairs: Pairs | None
+    eval_tasks: Any
+    dropped_pairs: int
+    steps: int
+
+
+@dataclass
+class Data:
+    """The data of a run, checked against the model's tokenizer."""
+
+    processor: Any
+    tasks: Any
+    eval_tasks: Any
+    pairs: Pairs | None = None
+    eval_pairs: Pairs | None = None
+    collator: ChoiceCollator | None = None
+
+
+def load_data(config: TrainConfig) -> Data:
+    """Read and check pairs and tasks.
+
+    Raises:
+        UserError: whatever is wrong with them.
+    """
+    processor = load_processor(config.model, config.pairs)
+    require_chat_template(processor, config.model)
+    t = config.tasks
+    tasks = load_tasks(t, t.split, t.limit)
+    tasks = drop_long_prompts(tasks, processor, config.rl.max_prompt_tokens, t.template_options, t.dataset)
+    eval_tasks = load_tasks(t, t.eval_split, t.eval_limit) if t.eval_split else None
+    data = Data(processor, tasks, eval_tasks)
+    if config.pairs.dataset or config.uses_pairs:
+        data.pairs = Pairs.load(config.pairs, config.pairs.split, config.pairs.limit)
+        _require_images(data.pairs.has_images, config)
+        require_length(config.model, processor, config.pairs)
+        options = find_options(
+            processor, config.pairs.labels, config.pairs.template_options, config.pairs.answer_prefix
+        )
+        data.collator = ChoiceCollator(processor, config.pairs, options)
+        if config.uses_pairs:
+            data.pairs.drop_too_long(processor)
+        if config.pairs.eval_split:
+            data.eval_pairs = Pairs.load(config.pairs, config.pairs.eval_split, config.pairs.eval_limit)
+            data.eval_pairs.drop_too_long(processor)
+    _require_images("images" in tasks.column_names or "image" in tasks.column_names, config)
+    return data
+
+
+def _require_images(images: bool, config: TrainConfig) -> None:
+    from transformers import AutoConfig
+
+    if images and not sees_images(AutoConfig.from_pretrained(config.model)):
+        raise InputError(
+            f"the data holds images, and {config.model} reads text only", "give a vision-language model as model"
+        )
+
+
+def assemble(config: TrainConfig) -> Assembly:
+    """Build the trainer of a run."""
+    from contextrl_data.stages.train.trainer import ContextRLTrainer
+
+    data = load_data(config)
+    rl_steps = total_steps(config.rl, len(data.tasks))
+    sft_steps = 0
+    term = None
+    plan = Plan(config.contrast, config.rl.prompts_per_step, rl_steps)
+    tasks, rewards = data.tasks, [find_function(name) for name in config.tasks.rewards]
+    weights = config.tasks.reward_weights
+    if config.objective == "contextrl":
+        term = _term(config, data, plan, "ca")
+    elif config.objective == "da_sft":
+        sft_steps = math.ceil(plan.total / config.controls.sft_pairs_per_step)
+        counts = ContrastConfig(
+            pairs_per_step=config.controls.sft_pairs_per_step, pairs_per_forward=config.contrast.pairs_per_forward
+        )
+        term = _term(config, data, Plan(counts, config.rl.prompts_per_step, sft_steps), "sft")
+    elif config.objective == "da_rl":
+        assert data.pairs is not None
+        each = plan.total / rl_steps
+        share = config.controls.rl_share or each / (each + config.rl.prompts_per_step)
+        tasks = mixed_with_choices(tasks, data.pairs, share, config)
+        rewards = [*map(not_on_choices, rewards), selection_reward(config.pairs.labels)]
+        weights = None if weights is None else [*weights, 1.0]
+    arguments = grpo_arguments(config, rl_steps + sft_steps, config.output)
+    arguments.reward_weights = weights
+    trainer = ContextRLTrainer(
+        config=config,
+        term=term,
+        backward=_backward(config, data, tasks),
+        sft_steps=sft_steps,
+        model=load_model(config.model, config.engine),  # after the arguments: ZeRO-3 must know before it loads
+        reward_funcs=rewards,
+        args=arguments,
+        train_dataset=tasks,
+        processing_class=data.processor,
+        peft_config=_lora(config),
+        environment_factory=find_function_or_none(config.tasks.environment),
+    )
+    too_long = data.pairs.too_long if data.pairs else 0
+    return Assembly(trainer, data.collator, data.eval_pairs, data.eval_tasks, too_long, rl_steps + sft_steps)
+
+
+def _term(config: TrainConfig, data: Data, plan: Plan, kind: Any) -> Any:
+    from contextrl_data.stages.train.contrast import ContrastTerm
+
+    assert data.pairs is not None
+    assert data.collator is not None
+    return ContrastTerm(data.pairs, data.collator, config.contrast, plan, config.seed, kind)
+
+
+def _backward(config: TrainConfig, data: Data, tasks: Any) -> str:
+    pair_images = data.pairs.has_images if data.pairs else False
+    task_images = "images" in tasks.column_names or "image" in tasks.column_names
+    vlm = hasattr(data.processor, "tokenizer")
+    if config.objective != "contextrl":
+        return "separate"
+    return choose_backward(config, pair_images, task_images, vlm, world_size())
+
+
+def _lora(config: TrainConfig) -> Any:
+    rank = config.engine.lora_rank
+    if not rank:
+        return None
+    from peft import LoraConfig
+
+    alpha = config.engine.lora_alpha or 2 * rank
+    return LoraConfig(r=rank, lora_alpha=alpha, target_modules="all-linear", task_type="CAUSAL_LM")
+
+
+def find_function_or_none(name: str | None) -> Any:
+    """An environment factory by import path."""
+    from contextrl_data.stages.train.rewards import find_reward
+
+    return find_reward(name) if name else None

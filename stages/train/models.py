@@ -1,0 +1,92 @@
+"""Loading the model and its tokenizer or processor, and what of it is trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contextrl_data.pipeline.errors import ConfigError, InputError
+from contextrl_data.stages.train.config import EngineConfig, PairsConfig
+
+
+def load_processor(model: str, config: PairsConfig | None = None) -> Any:
+    """The processor of a VLM, the tokenizer of any other model; left padding.
+
+    Raises:
+        InputError: there is no such model.
+    """
+    from transformers import AutoConfig, AutoProcessor, AutoTokenizer
+
+    if not model:
+        raise ConfigError("no model is given", "set model to a folder or a Hub id")
+    try:
+        sees = sees_images(AutoConfig.from_pretrained(model))
+        loaded = (AutoProcessor if sees else AutoTokenizer).from_pretrained(model, padding_side="left")
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"cannot load model {model}: {str(error).strip().splitlines()[0][:200]}",
+            "give a folder with config.json and a tokenizer, or a Hub id that can be reached",
+        ) from error
+    tokenizer = getattr(loaded, "tokenizer", loaded)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if config is not None and config.chat_template is not None:
+        template = config.chat_template.read_text(encoding="utf-8")
+        loaded.chat_template = tokenizer.chat_template = template
+    return loaded
+
+
+def load_model(model: str, engine: EngineConfig) -> Any:
+    """The model with its language head, in the configured type."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
+
+    how: dict[str, Any] = {"dtype": getattr(torch, dtype_of(engine))}
+    if engine.attention:
+        how["attn_implementation"] = engine.attention
+    sees = sees_images(AutoConfig.from_pretrained(model))
+    loaded = (AutoModelForImageTextToText if sees else AutoModelForCausalLM).from_pretrained(model, **how)
+    if sees and engine.freeze_vision:
+        freeze_vision(loaded)
+    return loaded
+
+
+def dtype_of(engine: EngineConfig) -> str:
+    """The weights' type by name."""
+    import torch
+
+    if engine.dtype != "auto":
+        return engine.dtype
+    fast = not engine.cpu and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return "bfloat16" if fast else "float32"
+
+
+def sees_images(config: Any) -> bool:
+    """Whether a model's config is that of a vision-language model."""
+    return getattr(config, "vision_config", None) is not None
+
+
+def freeze_vision(model: Any) -> int:
+    """Stop training the vision tower; returns how many parameters that were."""
+    frozen = 0
+    for name, parameter in model.named_parameters():
+        if any(part in ("visual", "vision_tower", "vision_model") for part in name.split(".")):
+            parameter.requires_grad_(False)
+            frozen += parameter.numel()
+    return frozen
+
+
+def require_length(model: str, processor: Any, config: PairsConfig) -> None:
+    """Refuse choice prompts longer than the model's context.
+
+    Raises:
+        ConfigError: `pairs.max_tokens` is more than the model reads.
+    """
+    from transformers import AutoConfig
+
+    text = AutoConfig.from_pretrained(model).get_text_config()
+    longest = getattr(text, "max_position_embeddings", None)
+    if longest and config.max_tokens > longest:
+        raise ConfigError(
+            f"pairs.max_tokens {config.max_tokens} is more than the {longest} positions of {model}",
+            f"set pairs.max_tokens to {longest} or less; longer pairs are then dropped",
+        )

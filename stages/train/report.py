@@ -1,0 +1,114 @@
+"""What a run says while it runs (console, log.jsonl) and when it is done (the model card with its curve)."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from rich.console import Console
+from transformers import PrinterCallback, TrainerCallback
+
+from contextrl_data.stages.train.config import TrainConfig
+from contextrl_data.stages.train.folder import RunFolder
+from contextrl_data.stages.train.selection import accuracy
+
+if TYPE_CHECKING:
+    from contextrl_data.stages.train.assembly import Assembly
+    from contextrl_data.stages.train.run import TrainResult
+
+_SHOWN = {
+    "loss": "loss",
+    "reward": "reward",
+    "kl": "kl",
+    "contrast/loss": "L_CA",
+    "contrast/accuracy": "chosen right",
+    "contrast/margin": "margin",
+    "contrast/beyond_clip": "beyond c",
+    "sft/loss": "SFT",
+    "selection/accuracy": "selection",
+    "grad_norm": "|g|",
+}
+
+
+class RunLog(TrainerCallback):  # type: ignore[misc]
+    """One line to the console and one to log.jsonl for every logged step."""
+
+    def __init__(self, folder: RunFolder, assembly: Assembly, eval_every: int | None) -> None:
+        self.folder = folder
+        self.assembly = assembly
+        self.eval_every = eval_every
+        self.console = Console(stderr=True, highlight=False)
+
+    def install(self) -> None:
+        """Take the place of transformers' own printing."""
+        self.assembly.trainer.remove_callback(PrinterCallback)
+        self.assembly.trainer.add_callback(self)
+
+    def note(self, values: Mapping[str, Any]) -> None:
+        """Write a line."""
+        if not self.folder.main:
+            return
+        self.folder.append(values)
+        shown = [f"{name} {values[key]:.4g}" for key, name in _SHOWN.items() if _number(values.get(key))]
+        self.console.print(f"step {values['step']:>5} / {self.assembly.steps}  " + "  ".join(shown))
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        """Called by transformers for every logged step, and for the summary at the end, which is skipped."""
+        if logs and "train_runtime" not in logs and "eval_reward" not in logs:
+            self.note({"step": state.global_step, **{k: v for k, v in logs.items() if _number(v)}})
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Measure selection accuracy now and then; it is logged with the step."""
+        a = self.assembly
+        if self.eval_every and state.global_step % self.eval_every == 0 and a.eval_pairs and a.collator:
+            size = a.trainer.run_config.contrast.pairs_per_forward
+            for name, value in accuracy(a.trainer.model, a.eval_pairs, a.collator, size).items():
+                a.trainer._metrics["train"][f"selection/{name}"].append(value)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def write_card(config: TrainConfig, folder: RunFolder, result: TrainResult) -> None:
+    """README.md beside the model: settings, data, results and the curve."""
+    from contextrl_data.stages.train.plots import plot_curve
+
+    model = folder.path / "model"
+    plot_curve(folder.log(), model / "curve.png")
+    data = yaml.safe_load((folder.path / "run.json").read_text())
+    rows = [
+        ("selection accuracy before", result.selection_before),
+        ("selection accuracy after", result.selection_after),
+        ("first option chosen, after", result.first_option_after),
+        ("mean reward on the evaluation tasks", result.reward),
+        ("optimizer steps", result.steps),
+        ("pairs dropped as too long", result.dropped_pairs),
+    ]
+    settings = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    table = "\n".join(f"| {name} | {value:.4g} |" for name, value in rows if value is not None)
+    (model / "README.md").write_text(
+        f"""---
+base_model: {config.model}
+library_name: transformers
+tags: [contextrl, grpo, trl]
+---
+# {config.model} trained with objective `{config.objective}`
+
+Trained by contextrl-data, run `{result.key}`; pairs `{data["pairs"]}`, tasks `{data["tasks"]}`.
+Selection accuracy counts both orders of each pair of the split `{config.pairs.eval_split}`; chance is 0.5.
+
+| | |
+| --- | ---: |
+{table}
+
+![reward and selection accuracy over the steps](curve.png)
+
+## Settings
+```yaml
+{settings}```
+"""
+    )
+    shutil.copy(folder.path / "log.jsonl", model / "log.jsonl")

@@ -1,0 +1,159 @@
+"""`contextrl-data train`: one run from settings to a model with its card, resumable at any moment."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from contextrl_data.pipeline.errors import ConfigError, MissingExtra
+from contextrl_data.stages.train.config import TrainConfig
+from contextrl_data.stages.train.faults import not_a_number, out_of_memory
+from contextrl_data.stages.train.folder import RunFolder, run_key, write_json
+
+if TYPE_CHECKING:
+    from contextrl_data.stages.train.assembly import Assembly
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a run came to."""
+
+    key: str
+    objective: str
+    steps: int
+    seconds: float
+    dropped_pairs: int
+    selection_before: float | None
+    selection_after: float | None
+    first_option_after: float | None
+    reward: float | None
+    """Mean reward on `tasks.eval_split`."""
+
+
+def run_train(config: TrainConfig, *, resume: bool = False) -> TrainResult:
+    """Train, measure, and write model, log and card into `config.output`.
+
+    Raises:
+        UserError: a wrong setting, dataset or model, before the first step; NaN or no memory, after a clean stop.
+    """
+    require_packages()
+    from accelerate import PartialState
+
+    if config.uses_pairs and not config.pairs.dataset:
+        raise ConfigError(f"objective {config.objective} needs pairs", "set pairs.dataset, or objective to grpo")
+    folder = RunFolder(config.output, main=PartialState(cpu=config.engine.cpu or None).is_main_process)
+    checkpoint = folder.prepare(config, resume=resume)
+    if resume and (done := folder.result()):
+        return TrainResult(**done)
+    quieten()
+    PartialState().wait_for_everyone()
+    return _run(config, folder, checkpoint)
+
+
+def require_packages() -> None:
+    """Refuse at once where the packages of the extra are missing."""
+    try:
+        import accelerate  # noqa: F401
+        import torch  # noqa: F401
+        import trl  # noqa: F401
+    except ImportError as error:
+        raise MissingExtra("train", "training") from error
+
+
+def quieten() -> None:
+    """Switch the libraries' progress bars off: a run has lines of its own."""
+    import datasets
+    import transformers
+
+    datasets.disable_progress_bars()
+    transformers.utils.logging.disable_progress_bar()
+
+
+def _run(config: TrainConfig, folder: RunFolder, checkpoint: Path | None) -> TrainResult:
+    from contextrl_data.stages.train.assembly import assemble
+    from contextrl_data.stages.train.report import RunLog, write_card
+
+    assembly = assemble(config)
+    trainer = assembly.trainer
+    log = RunLog(folder, assembly, config.log.eval_every)
+    log.install()
+    before = measure_selection(assembly)
+    if checkpoint is None and before:
+        log.note({"step": 0, **{f"selection/{k}": v for k, v in before.items()}})
+    started = time.perf_counter()
+    _train(trainer, checkpoint, config)
+    seconds = time.perf_counter() - started
+    after = measure_selection(assembly)
+    reward = measure_reward(assembly, config.seed)
+    result = TrainResult(
+        key=run_key(config),
+        objective=config.objective,
+        steps=trainer.state.global_step,
+        seconds=round(seconds, 2),
+        dropped_pairs=assembly.dropped_pairs,
+        selection_before=_first_selection(folder, before),
+        selection_after=after.get("accuracy"),
+        first_option_after=after.get("first"),
+        reward=reward,
+    )
+    trainer.save_model(str(config.output / "model"))
+    if trainer.accelerator.is_main_process:
+        trainer.processing_class.save_pretrained(config.output / "model")
+        write_card(config, folder, result)
+        write_json(config.output / "result.json", asdict(result))
+        if config.log.push_to:
+            push(config)
+    trainer.accelerator.wait_for_everyone()
+    return result
+
+
+def _first_selection(folder: RunFolder, before: dict[str, float]) -> float | None:
+    lines = [line for line in folder.log() if line.get("step") == 0 and "selection/accuracy" in line]
+    return lines[0]["selection/accuracy"] if lines else before.get("accuracy")
+
+
+def _train(trainer: Any, checkpoint: Path | None, config: TrainConfig) -> None:
+    import torch
+
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise out_of_memory(config) from error
+    except RuntimeError as error:
+        if "probability tensor contains" in str(error):
+            raise not_a_number("a probability", trainer.state.global_step) from error
+        if "can't allocate memory" not in str(error):  # what the CPU's allocator says
+            raise
+        raise out_of_memory(config) from error
+
+
+def measure_selection(assembly: Assembly) -> dict[str, float]:
+    """Selection accuracy on the evaluation split, both orders; empty where there is none."""
+    from contextrl_data.stages.train.selection import accuracy
+
+    if assembly.eval_pairs is None or assembly.collator is None:
+        return {}
+    size = assembly.trainer.run_config.contrast.pairs_per_forward
+    return accuracy(assembly.trainer.model, assembly.eval_pairs, assembly.collator, size)
+
+
+def measure_reward(assembly: Assembly, seed: int) -> float | None:
+    """Mean reward of one sample for each evaluation task; the same seed for every model that is compared."""
+    from transformers import set_seed
+
+    if assembly.eval_tasks is None:
+        return None
+    set_seed(seed)
+    found: dict[str, float] = assembly.trainer.evaluate(eval_dataset=assembly.eval_tasks)
+    return float(found["eval_reward"])
+
+
+def push(config: TrainConfig) -> None:
+    """Send the final model to the Hub, private."""
+    from huggingface_hub import HfApi
+
+    api = HfApi()
+    api.create_repo(config.log.push_to, private=True, exist_ok=True)
+    api.upload_folder(repo_id=config.log.push_to, folder_path=str(config.output / "model"))

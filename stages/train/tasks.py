@@ -1,0 +1,103 @@
+"""The RL tasks as TRL reads them: `prompt` (messages), `answer`, `reward` (the kind) and, for VLMs, `images`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contextrl_data.pipeline.errors import InputError
+from contextrl_data.stages.train.config import PairsConfig, TasksConfig, TrainConfig
+from contextrl_data.stages.train.pairs import Pairs, choice_conversation, load_split
+from contextrl_data.stages.train.rewards import SELECTION
+from contextrl_data.stages.train.sampler import PairStream
+
+
+def load_tasks(config: TasksConfig, split: str, limit: int | None) -> Any:
+    """One split of tasks in TRL's columns; other columns are handed on to the rewards.
+
+    Raises:
+        InputError: no split, no rows, no prompts, or no answers where a built-in reward needs them.
+    """
+    rows = load_split(config.dataset, split, "tasks")
+    columns = set(rows.column_names)
+    source = "prompt" if "prompt" in columns else "question"
+    if source not in columns:
+        raise InputError(f"{config.dataset} has no column `prompt` or `question`", "rename the column with the task")
+    if "answer" not in columns and any(":" not in name for name in config.rewards):
+        raise InputError(
+            f"{config.dataset} has no column `answer`, which the reward {config.rewards[0]} compares with",
+            "add it, or name a reward of your own in tasks.rewards",
+        )
+    if limit is not None:
+        rows = rows.select(range(min(limit, len(rows))))
+
+    def shaped(row: dict[str, Any]) -> dict[str, Any]:
+        prompt = as_messages(row[source], config.suffix)
+        out: dict[str, Any] = {"prompt": prompt, "reward": row.get("reward") or "auto"}
+        if "answer" in row:
+            out["answer"] = str(row["answer"])
+        return out
+
+    drop = ["question"] if source == "question" else []
+    return rows.map(shaped, remove_columns=drop, load_from_cache_file=False, desc=None)
+
+
+def as_messages(prompt: Any, suffix: str) -> list[dict[str, str]]:
+    """A prompt as messages, with a suffix on the last one."""
+    messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else [dict(m) for m in prompt]
+    if suffix:
+        messages[-1]["content"] += "\n" + suffix
+    return messages
+
+
+def drop_long_prompts(tasks: Any, processor: Any, limit: int, options: dict[str, Any], name: str) -> Any:
+    """TRL never cuts a prompt, so one that is too long is dropped here.
+
+    Raises:
+        InputError: none is left.
+    """
+    tokenizer = getattr(processor, "tokenizer", processor)
+
+    def fits(prompt: Any) -> bool:
+        text = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True, **options)
+        return len(text.encode()) <= limit or len(tokenizer(text, add_special_tokens=False)["input_ids"]) <= limit
+
+    kept = [i for i, prompt in enumerate(tasks["prompt"]) if fits(prompt)]
+    if not kept:
+        raise InputError(f"every prompt of {name} is longer than {limit} tokens", "raise rl.max_prompt_tokens")
+    return tasks if len(kept) == len(tasks) else tasks.select(kept)
+
+
+def mixed_with_choices(tasks: Any, pairs: Pairs, share: float, config: TrainConfig) -> Any:
+    """DA-RL: the tasks, and choice prompts with a 0/1 reward in such a number that they are `share` of the whole.
+
+    The pairs are taken from the same stream as `contextrl` takes them, with the same drawn orders.
+    """
+    from datasets import Dataset, concatenate_datasets
+
+    stream = PairStream(pairs.ids, config.seed)
+    rows = []
+    for position in range(max(1, round(len(tasks) * share / (1 - share)))):
+        draw = stream.at(position)
+        messages, images = choice_task(pairs[draw.index], config.pairs, flipped=draw.flipped)
+        row: dict[str, Any] = {"prompt": messages, "answer": config.pairs.labels[draw.flipped], "reward": SELECTION}
+        rows.append(row | {"images": images} if images else row)
+    choices = Dataset.from_list(rows)
+    if pairs.has_images:
+        if "images" not in tasks.column_names:
+            tasks = tasks.add_column("images", [[] for _ in range(len(tasks))])
+        tasks = tasks.cast_column("images", choices.features["images"])
+    return concatenate_datasets([tasks, choices])
+
+
+def choice_task(row: dict[str, Any], config: PairsConfig, *, flipped: bool) -> tuple[list[dict[str, Any]], list[Any]]:
+    """A choice as an RL task. TRL puts images before a plain prompt, so the text refers to them by their place."""
+    if "image_pos" not in row:
+        return choice_conversation(row, config, flipped=flipped)
+    images = [row["image_pos"], row["image_neg"]]
+    named = {**row, "context_pos": "the first image", "context_neg": "the second image"}
+    if flipped:
+        images.reverse()
+        named |= {"context_pos": "the second image", "context_neg": "the first image"}
+    del named["image_pos"], named["image_neg"]
+    messages, _ = choice_conversation(named, config, flipped=flipped)
+    return messages, images

@@ -1,0 +1,56 @@
+"""One optimizer step of plain SGD for each given setting, so that the weights' change is the gradient.
+
+    gradient_worker.py SETTINGS.json      (also under torchrun)
+
+Each setting is {"config": TrainConfig, "out": folder}. Every process writes the batches that GRPO trained on, and the
+first one the weights before and after.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from contextrl_data.stages.train.assembly import assemble
+from contextrl_data.stages.train.config import TrainConfig
+
+KEPT = ("prompt_ids", "prompt_mask", "completion_ids", "completion_mask", "advantages")
+
+
+def one_step(config: TrainConfig, out: Path) -> None:
+    """Train one step and write what a reference needs."""
+    out.mkdir(parents=True, exist_ok=True)
+    trainer = assemble(config).trainer
+    before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
+    seen: list[dict[str, torch.Tensor]] = []
+    inner = trainer.compute_loss
+
+    def watched(model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        seen.append({name: inputs[name].detach().clone() for name in KEPT})
+        return inner(model, inputs, *args, **kwargs)
+
+    trainer.compute_loss = watched
+    trainer.train()
+    model = trainer.accelerator.unwrap_model(trainer.model_wrapped)
+    after = {name: p.detach().clone() for name, p in model.named_parameters()}
+    torch.save(seen, out / f"batches-{trainer.accelerator.process_index}.pt")
+    if trainer.accelerator.is_main_process:
+        log = [line for line in trainer.state.log_history if "contrast/loss" in line]
+        logged = {"contrast": log[0]["contrast/loss"], "distributed": str(trainer.accelerator.distributed_type)}
+        torch.save({"before": before, "after": after, "logged": logged}, out / "weights.pt")
+    trainer.accelerator.wait_for_everyone()
+
+
+def main() -> None:
+    """Run every setting in turn."""
+    torch.set_num_threads(1)
+    for job in json.loads(Path(sys.argv[1]).read_text()):
+        one_step(TrainConfig.model_validate(job["config"]), Path(job["out"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""Wrong input: one line with the remedy before the first step, or a clean stop that can be resumed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_training import toy_pair, write_split
+
+from contextrl_data.pipeline.errors import ConfigError, InputError, RunError, UserError
+from contextrl_data.stages.train.config import TrainConfig
+from contextrl_data.stages.train.run import run_train
+
+Build = Callable[..., TrainConfig]
+
+
+def refused(config: TrainConfig, kind: type[UserError], says: str) -> None:
+    """The run is refused before it begins, in one line that holds a remedy."""
+    with pytest.raises(kind, match=says) as caught:
+        run_train(config)
+    assert "\n" not in str(caught.value)
+    assert caught.value.remedy
+    assert not list(config.output.glob("checkpoint-*"))
+
+
+def other_pairs(folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]], split: str = "train") -> Path:
+    """A dataset of toy pairs, each changed."""
+    import random
+
+    write_split(folder, split, [change(toy_pair(random.Random(i), str(i))) for i in range(8)])
+    return folder
+
+
+def test_no_model(settings: Build) -> None:
+    refused(settings(model=""), ConfigError, "set model")
+
+
+def test_no_such_model(settings: Build, tmp_path: Path) -> None:
+    (tmp_path / "nothing").mkdir()
+    refused(settings(model=str(tmp_path / "nothing")), InputError, "cannot load model")
+
+
+def test_no_pairs(settings: Build) -> None:
+    refused(settings(pairs={"dataset": ""}), ConfigError, "set pairs.dataset")
+
+
+def test_a_folder_without_a_dataset(settings: Build, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    refused(settings(pairs={"dataset": str(tmp_path / "empty")}), InputError, "holds no dataset")
+
+
+def test_a_dataset_without_the_columns(settings: Build, tasks: Path) -> None:
+    refused(settings(pairs={"dataset": str(tasks)}), InputError, "lacks the columns context_neg, context_pos, id")
+
+
+def test_a_split_that_is_not_there(settings: Build) -> None:
+    refused(settings(pairs={"split": "test"}), InputError, "split 'test'")
+
+
+def test_an_empty_split(settings: Build, pairs: Path, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    schema = pq.read_schema(next((pairs / "data").glob("train*")))
+    write_split(tmp_path / "none", "train", [], schema)
+    refused(
+        settings(pairs={"dataset": str(tmp_path / "none"), "eval_split": ""}), InputError, "split 'train' .* is empty"
+    )
+
+
+def test_pairs_longer_than_the_limit(settings: Build) -> None:
+    refused(settings(pairs={"max_tokens": 16}), InputError, "raise pairs.max_tokens")
+
+
+def test_a_limit_beyond_the_models_context(settings: Build) -> None:
+    refused(settings(pairs={"max_tokens": 4096}), ConfigError, "set pairs.max_tokens to 512 or less")
+
+
+def test_long_pairs_are_dropped_whole_and_counted(settings: Build, tmp_path: Path) -> None:
+    def longer(row: dict[str, Any]) -> dict[str, Any]:
+        row["context_pos"][0]["content"] += " red" * (400 if int(row["id"]) % 2 else 0)
+        return row
+
+    folder = other_pairs(tmp_path / "long", longer)
+    result = run_train(settings(pairs={"dataset": str(folder), "eval_split": "", "max_tokens": 128}, rl={"steps": 1}))
+    assert result.dropped_pairs == 4
+
+
+def test_options_of_several_tokens(settings: Build) -> None:
+    refused(settings(pairs={"labels": ["First one", "Second one"]}), InputError, "not a single token")
+
+
+def test_options_that_begin_alike_are_still_two_tokens(settings: Build) -> None:
+    run_train(settings(pairs={"labels": ["3", "5"]}, rl={"steps": 1}))
+
+
+def test_a_model_without_a_chat_template(settings: Build, model: Path, tmp_path: Path) -> None:
+    shutil.copytree(model, tmp_path / "plain")
+    (tmp_path / "plain" / "chat_template.jinja").unlink()
+    refused(settings(model=str(tmp_path / "plain")), InputError, "has no chat template")
+    template = tmp_path / "chat.jinja"
+    template.write_text((model / "chat_template.jinja").read_text())
+    run_train(settings(model=str(tmp_path / "plain"), pairs={"chat_template": str(template)}, rl={"steps": 1}))
+
+
+def test_images_with_a_text_model(settings: Build, tmp_path: Path) -> None:
+    def pictured(row: dict[str, Any]) -> dict[str, Any]:
+        return {"id": row["id"], "question": "?", "answer": "1", "image_pos": b"", "image_neg": b""}
+
+    folder = other_pairs(tmp_path / "images", pictured)
+    refused(settings(pairs={"dataset": str(folder), "eval_split": ""}), InputError, "reads text only")
+
+
+def test_tasks_without_a_prompt(settings: Build, tmp_path: Path) -> None:
+    write_split(tmp_path / "odd", "train", [{"text": "Say 1.", "answer": "1"}])
+    refused(settings(tasks={"dataset": str(tmp_path / "odd")}), InputError, "no column `prompt` or `question`")
+
+
+def test_tasks_without_an_answer(settings: Build, tmp_path: Path) -> None:
+    write_split(tmp_path / "odd", "train", [{"question": "Say 1."}])
+    refused(settings(tasks={"dataset": str(tmp_path / "odd"), "rewards": ["qa"]}), InputError, "no column `answer`")
+
+
+def test_every_task_too_long(settings: Build) -> None:
+    refused(settings(rl={"max_prompt_tokens": 2}), InputError, "raise rl.max_prompt_tokens")
+
+
+def test_sequences_that_do_not_divide(settings: Build) -> None:
+    refused(settings(rl={"sequences_per_device": 5}), ConfigError, "do not divide")
+
+
+def test_a_setting_that_trl_does_not_know(settings: Build) -> None:
+    refused(settings(engine={"grpo": {"no_such_thing": 1}}), ConfigError, "TRL refuses")
+
+
+def test_a_broken_model_stops_cleanly(settings: Build, model: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(model, tmp_path / "broken")
+    weights = load_file(tmp_path / "broken" / "model.safetensors")
+    weights["model.layers.1.mlp.down_proj.weight"][:] = 1e38
+    weights["model.layers.0.mlp.down_proj.weight"][:] = 1e38
+    save_file(weights, tmp_path / "broken" / "model.safetensors", metadata={"format": "pt"})
+    config = settings(model=str(tmp_path / "broken"), rl={"steps": 2})
+    with pytest.raises(RunError, match=r"a probability is no finite number at step 1 — .*--resume"):
+        run_train(config)
+
+
+def test_a_loss_that_overflows_stops_cleanly_and_can_be_resumed(settings: Build) -> None:
+    config = settings(
+        tasks={"rewards": ["test_bad_input:sometimes_huge"]},
+        rl={"steps": 5, "scale_rewards": "none"},
+        log={"save_every": 2},
+    )
+    import test_bad_input
+
+    test_bad_input.CALLS.clear()
+    with pytest.raises(RunError, match=r"the loss is no finite number at step 4 — .*--resume"):
+        run_train(config)
+    test_bad_input.CALLS.extend([0] * 10)
+    assert run_train(config, resume=True).steps == 5
+
+
+CALLS: list[int] = []
+
+
+def sometimes_huge(completions: list[Any], **_: Any) -> list[float]:
+    """Overflows in the fourth call."""
+    import test_bad_input
+
+    test_bad_input.CALLS.append(0)
+    huge = 3e38 if len(test_bad_input.CALLS) == 4 else 1.0
+    return [huge * (-1) ** i for i in range(len(completions))]
+
+
+def test_out_of_memory_stops_cleanly(settings: Build) -> None:
+    config = settings(tasks={"rewards": ["test_bad_input:greedy_reward"]})
+    with pytest.raises(RunError, match=r"out of memory .* lower them .* --resume"):
+        run_train(config)
+
+
+def greedy_reward(completions: list[Any], **_: Any) -> list[float]:
+    """Really asks for more memory than any machine has."""
+    torch.empty(1 << 60, dtype=torch.uint8)
+    return [0.0] * len(completions)

@@ -1,0 +1,47 @@
+"""The comparison: every objective and the base, one table, one plot, and nothing done twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from contextrl_data.pipeline.errors import RunError
+from contextrl_data.stages.train.compare import run_compare
+from contextrl_data.stages.train.compare_config import CompareConfig
+from contextrl_data.stages.train.config import TrainConfig
+
+Build = Callable[..., TrainConfig]
+
+
+def comparison(settings: Build, folder: Path) -> CompareConfig:
+    train = settings(tasks={"eval_split": "validation", "eval_limit": 8}, rl={"steps": 2})
+    return CompareConfig(seeds=[0, 1], train=train, output=folder, objectives=["grpo", "da_rl", "contextrl"])
+
+
+def test_compare_writes_a_table_and_goes_on_where_it_stopped(settings: Build, tmp_path: Path) -> None:
+    config = comparison(settings, tmp_path / "compare")
+    rows = run_compare(config)
+    assert [row.objective for row in rows] == ["base", "grpo", "da_rl", "contextrl"]
+    assert all(0 <= row.selection_low <= row.selection <= row.selection_high <= 1 for row in rows)
+    markdown = (config.output / "compare.md").read_text()
+    assert all(f"| {row.objective} | 2 | {row.selection:.3f} |" in markdown for row in rows)
+    assert (config.output / "compare.png").stat().st_size > 1000
+
+    keys = [json.loads((config.output / f"{o}-0" / "run.json").read_text()) for o in config.objectives]
+    assert len({(key["pairs"], key["tasks"]) for key in keys}) == 1, "all on the same data"
+    assert len({key["key"] for key in keys}) == len(keys)
+
+    with pytest.raises(RunError, match="add --resume"):
+        run_compare(config)
+    (config.output / "contextrl-1" / "result.json").unlink()
+    again = run_compare(config, resume=True)
+    assert [(r.selection, r.reward) for r in again] == [(r.selection, r.reward) for r in rows]
+
+
+def test_a_comparison_without_a_task_reward_is_refused(settings: Build) -> None:
+    with pytest.raises(ValidationError, match=r"tasks\.eval_split is empty"):
+        CompareConfig(train=settings())

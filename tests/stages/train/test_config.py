@@ -1,0 +1,96 @@
+"""Settings: every shipped file loads, and what cannot be right is refused with its remedy."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from contextrl_data.pipeline.config import load
+from contextrl_data.pipeline.errors import ConfigError
+from contextrl_data.stages.train.arguments import accumulation, choose_backward
+from contextrl_data.stages.train.config import RLConfig, TrainConfig
+
+CONFIGS = Path(__file__).parents[3] / "configs"
+SHIPPED = [CONFIGS / "train.yaml", *sorted((CONFIGS / "train").glob("*.yaml"))]
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_files_load_and_their_batches_divide(path: Path) -> None:
+    config = load(TrainConfig, path)
+    assert accumulation(config.rl, 1) >= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "weight", "rate", "kl"),
+    [
+        ("qwen3-8b", 0.001, 2e-6, 1e-3),
+        ("klear-agentforge-8b", 0.005, 2e-6, 1e-3),
+        ("qwen2.5-vl-7b", 0.005, 1e-6, 1e-2),
+        ("qwen3-vl-8b", 0.001, 1e-6, 1e-2),
+    ],
+)
+def test_the_papers_runs_hold_the_papers_values(name: str, weight: float, rate: float, kl: float) -> None:
+    config = load(TrainConfig, CONFIGS / "train" / f"{name}.yaml")
+    assert (config.contrast.weight, config.rl.learning_rate, config.rl.kl) == (weight, rate, kl)
+    assert (config.contrast.clip, config.rl.generations, config.contrast.clip_mode) == (5.0, 8, "two_sided")
+
+
+def test_settings_import_nothing_heavy() -> None:
+    script = (
+        "import sys, contextrl_data.stages.train.config, contextrl_data.stages.train.probe_config,"
+        "contextrl_data.stages.train.compare_config, contextrl_data.stages.train.run,"
+        "contextrl_data.stages.train.probe, contextrl_data.stages.train.compare;"
+        "print(*sorted({'torch', 'trl', 'transformers', 'datasets', 'accelerate', 'matplotlib'} & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"pairs": {"template": "{question} {answer} {context_a}"}}, "lacks {context_b}"),
+        ({"pairs": {"labels": ["A", "A"]}}, "two different"),
+        ({"contrast": {"share_end": 0.2}}, "needs contrast.share"),
+        ({"rl": {"prompts_per_step": 8, "rollout_prompts": 12}}, "no multiple"),
+        ({"rl": {"prompts_per_step": 8, "rollout_prompts": 32}, "log": {"save_every": 5}}, "inside a rollout"),
+        ({"tasks": {"reward_weights": [1.0, 2.0]}}, "2 numbers for 1 rewards"),
+    ],
+)
+def test_contradictions_are_refused(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        TrainConfig.model_validate(changes)
+
+
+def test_sequences_that_do_not_divide_are_refused() -> None:
+    with pytest.raises(ConfigError, match="make the product a multiple"):
+        accumulation(RLConfig(prompts_per_step=3, generations=3, sequences_per_device=2), 2)
+
+
+@pytest.mark.parametrize(
+    ("backward", "unused", "pair_images", "task_images", "world", "expected"),
+    [
+        ("auto", None, False, False, 8, "separate"),
+        ("joint", None, True, True, 8, "joint"),
+        ("joint", None, False, True, 8, "contrast.backward joint fails"),
+        ("joint", None, False, True, 1, "joint"),
+        ("separate", False, True, False, 2, "wrong gradients"),
+        ("auto", None, True, False, 2, "separate"),
+    ],
+)
+def test_combinations_known_to_give_wrong_gradients_are_refused(
+    backward: str, unused: bool | None, pair_images: bool, task_images: bool, world: int, expected: str
+) -> None:
+    config = TrainConfig.model_validate(
+        {"contrast": {"backward": backward}, "engine": {"find_unused_parameters": unused}}
+    )
+    if expected in ("joint", "separate"):
+        assert choose_backward(config, pair_images, task_images, True, world) == expected
+    else:
+        with pytest.raises(ConfigError, match=expected):
+            choose_backward(config, pair_images, task_images, True, world)
