@@ -1,0 +1,85 @@
+"""Count, while a dataset is written, what its card must say: sources, licences, models, kinds, blind baselines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from contextrl_data.pipeline.stage import Row
+from contextrl_data.stages.audit import summarise
+
+COUNTED = ("domain", "kind", "view", "repo", "verdict", "judge", "tokenizer", "licence", "source")
+"""Columns whose values are counted."""
+
+BENCHMARK_MARK = "[benchmark]"
+"""Stands behind the source of rows that a setting let in although models are measured on them."""
+
+
+class FactCounter:
+    """Sees every exported row once; holds counts and scores, never a context."""
+
+    def __init__(self, title: str, benchmarks: Sequence[str]) -> None:
+        self.title, self.benchmarks = title, [name.lower() for name in benchmarks]
+        self.counts: dict[str, Counter[str]] = {name: Counter() for name in (*COUNTED, "model")}
+        self.checks: Counter[tuple[str, str]] = Counter()
+        self.licences: dict[str, set[str]] = {}
+        self.distinct: dict[str, set[str]] = {"groups": set(), "trajectories": set(), "pairs": set()}
+        self.scores: dict[str, list[dict[str, float]]] = {}
+        self.nbytes: Counter[str] = Counter()
+        self.tokens: list[int] = []
+
+    def see(self, split: str, rows: Iterable[Row], nbytes: int) -> None:
+        """Count some rows of one split."""
+        self.nbytes[split] += nbytes
+        for row in rows:
+            for name in COUNTED:
+                self.counts[name][row.get(name) or ""] += 1
+            for model in sorted({row["model_pos"] or "", row["model_neg"] or ""}):
+                self.counts["model"][model] += 1
+            for check in row["checks"] or []:
+                passed = {True: "passed", False: "failed", None: "not checked"}[check["passed"]]
+                self.checks[check["name"], passed] += 1
+            self.licences.setdefault(row["source"] or "", set()).add(row["licence"] or "")
+            self.distinct["groups"].add(row["group"])
+            self.distinct["trajectories"].update((row["trajectory_pos"], row["trajectory_neg"]))
+            self.distinct["pairs"].add(row["pair_id"])
+            self.scores.setdefault(split, []).append({one["name"]: one["value"] for one in row["blind_scores"]})
+            if row["tokens"] is not None:
+                self.tokens.append(row["tokens"])
+
+    def finish(self, splits: dict[str, int], files: list[Row]) -> dict[str, Any]:
+        """Everything as one JSON-ready record, in a fixed order."""
+        tokens = sorted(self.tokens)
+        return {
+            "title": self.title,
+            "rows": sum(splits.values()),
+            "splits": {
+                split: {
+                    "rows": count,
+                    "nbytes": self.nbytes[split],
+                    "baselines": [asdict(result) for result in summarise(self.scores[split])],
+                }
+                for split, count in splits.items()
+            },
+            "files": files,
+            "counts": {name: dict(sorted(counter.items())) for name, counter in self.counts.items()},
+            "distinct": {name: len(values) for name, values in self.distinct.items()},
+            "checks": [[name, passed, count] for (name, passed), count in sorted(self.checks.items())],
+            "sources": [self._source(source) for source in sorted(self.licences)],
+            "baselines": [
+                asdict(result) for result in summarise(one for scores in self.scores.values() for one in scores)
+            ],
+            "tokens": {"median": tokens[len(tokens) // 2], "longest": tokens[-1]} if tokens else {},
+            "funnel": [],
+            "config": {},
+        }
+
+    def _source(self, source: str) -> dict[str, Any]:
+        return {
+            "source": source,
+            "licences": sorted(self.licences[source]),
+            "rows": self.counts["source"][source],
+            "benchmark": any(name in source.lower() for name in (*self.benchmarks, BENCHMARK_MARK)),
+        }

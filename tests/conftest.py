@@ -1,0 +1,80 @@
+"""Fixtures that several parts share: a real Docker, and the proof that no test leaves a container behind."""
+
+from __future__ import annotations
+
+import gc
+import importlib.util
+import os
+import uuid
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import settings
+
+from contextrl_data.pipeline.errors import SetupError
+
+if TYPE_CHECKING:
+    import docker
+
+# A loaded machine is slow now and then: tests assert behaviour, never time.
+settings.register_profile("steady", deadline=None)
+settings.load_profile("steady")
+
+TRAINING = importlib.util.find_spec("torch") is not None and importlib.util.find_spec("trl") is not None
+collect_ignore = [] if TRAINING else ["stages/train"]
+
+
+def pytest_report_header() -> str:
+    """Say what is not collected, and how to have it."""
+    return "" if TRAINING else "stages/train: not collected, it needs the extra [train]: make test-train"
+
+
+RUN_IDS: list[str] = []
+"""Run ids that tests of this session used; none may have a container at the end."""
+
+
+@pytest.fixture
+def refused_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """`DOCKER_HOST` set to a socket that is not there."""
+    address = f"unix://{tmp_path}/none.sock"
+    monkeypatch.setenv("DOCKER_HOST", address)
+    yield address
+    # The Docker SDK drops the socket of a refused connection unclosed: collect it here, not in some later test.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
+@pytest.fixture(scope="session")
+def docker_client() -> Iterator[docker.DockerClient]:
+    """A client whose daemon answers. Skips where Docker cannot exist, but never in CI: there it is a failure."""
+    from contextrl_data.stages.coding.sandbox import connect, reap
+
+    try:
+        client = connect()
+    except SetupError as error:
+        if os.environ.get("CI", "").lower() in ("1", "true", "yes"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+    yield client
+    left = [run_id for run_id in RUN_IDS if reap(client, run_id)]
+    client.close()
+    assert not left, f"containers of these runs were left behind (and removed now): {left}"
+
+
+@pytest.fixture(scope="session")
+def base_image(docker_client: docker.DockerClient) -> str:
+    """The base image's tag; made first where it is missing."""
+    from contextrl_data.stages.coding.images import ensure_base
+
+    return ensure_base(docker_client, print)
+
+
+@pytest.fixture
+def run_id() -> str:
+    """A run id of this test alone."""
+    RUN_IDS.append(f"test-{uuid.uuid4().hex[:12]}")
+    return RUN_IDS[-1]
