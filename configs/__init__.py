@@ -1,0 +1,1 @@
+"""The shipped configs; `--config coding` finds `coding.yaml` here."""
