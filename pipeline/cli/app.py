@@ -1,0 +1,70 @@
+"""The app that every command hangs on, the options they share, and what an interrupted one says."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from contextrl_data.pipeline.origin import package_version
+from contextrl_data.pipeline.plan import RunSettings
+
+app = typer.Typer(
+    name="contextrl-data",
+    help="Contrastive context pairs from coding-agent trajectories: built, executed, audited.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+build = typer.Typer(no_args_is_help=True, help="Make a dataset of contrastive pairs.")
+app.add_typer(build, name="build")
+
+ConfigOption = Annotated[
+    str, typer.Option("--config", "-c", help="A YAML file, or the name of a shipped config.", metavar="FILE|NAME")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", "-s", help="Change one setting: `--set select.target_pairs=200`. Repeatable.", metavar="A.B=VALUE"
+    ),
+]
+RootOption = Annotated[Path, typer.Option("--root", help="Folder of all runs.")]
+DEFAULT_ROOT = RunSettings().root
+STOPPED = 130
+"""Exit code of a build that was stopped by Ctrl-C or SIGTERM."""
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"contextrl-data {package_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+class resumable:
+    """Within it, Ctrl-C and SIGTERM end the build cleanly, with one line that says how to go on."""
+
+    def __enter__(self) -> None:
+        self.before = signal.signal(signal.SIGTERM, self._stop)
+
+    @staticmethod
+    def _stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        signal.signal(signal.SIGTERM, self.before)
+        if isinstance(error, KeyboardInterrupt):
+            typer.echo("stopped; what is finished is saved: run the same command again to resume", err=True)
+            raise typer.Exit(STOPPED) from error

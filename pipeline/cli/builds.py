@@ -1,0 +1,91 @@
+"""`build`, and what looks at builds: `status`, `report`, `doctor`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from contextrl_data.pipeline import config as configs
+from contextrl_data.pipeline.cli.app import DEFAULT_ROOT, ConfigOption, RootOption, SetOption, app, build, resumable
+
+
+@build.command("coding")
+def build_coding(config: ConfigOption = "coding", settings: SetOption = None) -> None:
+    """Make contrastive pairs of coding-agent trajectories, in Docker, with executed labels.
+
+    The shipped default needs no key, no account and no hub: it breaks real functions of packages from PyPI, lets an
+    agent repair them in a sandbox, and pairs the runs. Stop it at any time: the same command resumes.
+
+    Examples:
+
+        contextrl-data build coding
+
+        contextrl-data build coding --config demo
+
+        contextrl-data build coding --set rollouts.agent=litellm --set rollouts.model=openai/my-model --set rollouts.api.model_kwargs.api_base=http://localhost:8000/v1
+    """
+    from contextrl_data.stages.coding.build import build_coding_pairs
+    from contextrl_data.stages.coding.config import CodingConfig
+
+    loaded = configs.load(CodingConfig, configs.find(config), settings or [])
+    with resumable():
+        code = build_coding_pairs(loaded, Console())
+    raise typer.Exit(code)
+
+
+@app.command()
+def status(
+    run: Annotated[str | None, typer.Argument(help="A build's folder or name; the latest one by default.")] = None,
+    root: RootOption = DEFAULT_ROOT,
+) -> None:
+    """Show where a build stands: every stage with its rows kept, dropped by reason, and failed.
+
+    Examples:
+
+        contextrl-data status
+
+        contextrl-data status data/runs/coding-0123456789abcdef
+    """
+    from contextrl_data.pipeline.status import show_status
+
+    show_status(root, run, Console())
+
+
+@app.command()
+def report(
+    run: Annotated[
+        str | None, typer.Argument(help="A build's folder or name, or a dataset folder.", metavar="RUN|DATASET")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Where to write the page.")] = None,
+    pairs: Annotated[int, typer.Option("--pairs", "-n", min=1, help="How many pairs to show.")] = 200,
+    root: RootOption = DEFAULT_ROOT,
+) -> None:
+    """Write one self-contained HTML page: the funnel, the blind baselines, and pairs side by side.
+
+    Examples:
+
+        contextrl-data report
+
+        contextrl-data report ./my-dataset --out pairs.html --pairs 50
+    """
+    from contextrl_data.stages.report import report_command
+
+    typer.echo(f"report: {report_command(root, run, out, pairs)}")
+
+
+@app.command()
+def doctor() -> None:
+    """Check what this machine has and lacks, each lack with its remedy.
+
+    Example:
+
+        contextrl-data doctor
+    """
+    from contextrl_data.stages.doctor import diagnose, show
+
+    checks = diagnose()
+    show(checks, Console())
+    raise typer.Exit(1 if any(check.state == "fail" for check in checks) else 0)

@@ -1,0 +1,67 @@
+"""The rows of an image build, as Arrow schemas: question about an image -> candidate pair -> exported pair."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from contextrl_data.stages.rows import FACT, MEASURE
+
+IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+"""An encoded image as `datasets` stores its `Image` feature. Bytes of a source are kept as they came."""
+
+BOX = pa.list_(pa.int32())
+"""x0, y0, x1, y1 in pixels, right and bottom excluded; null where the decisive region is not known."""
+
+QUESTION = pa.schema(
+    [
+        ("id", pa.string()),
+        ("image", IMAGE),
+        ("image_id", pa.string()),  # sha256 of the bytes: one picture may carry several questions
+        ("question", pa.string()),
+        ("question_group", pa.string()),  # questions that mean the same share it: mining pairs images inside one
+        ("answer", pa.string()),
+        ("choices", pa.list_(pa.string())),  # empty where the question is open
+        ("domain", pa.string()),  # natural | science | chart | math | geometry
+        ("renderer", pa.string()),  # bar_chart, table, ...; "" for an image that was not rendered here
+        ("facts", pa.string()),  # JSON fact sheet that the image was drawn from; "" unknown
+        ("scene", pa.string()),  # base scene that versions of one image share; never shared between splits
+        ("source", pa.string()),
+        ("licence", pa.string()),  # SPDX id, "" unknown
+    ]
+)
+"""One question about one image, with its answer."""
+
+IMAGE_PAIR = pa.schema(
+    [
+        ("id", pa.string()),  # pair_id + direction
+        ("pair_id", pa.string()),
+        ("direction", pa.string()),  # forward | reverse
+        ("split", pa.string()),  # train | validation | probe; "" until the splits are drawn
+        ("domain", pa.string()),
+        ("method", pa.string()),  # edited | mined | rerendered
+        ("question", pa.string()),
+        ("answer", pa.string()),  # what image_pos shows
+        ("answer_neg", pa.string()),  # what image_neg shows
+        ("choices", pa.list_(pa.string())),
+        ("image_pos", IMAGE),
+        ("image_neg", IMAGE),
+        ("correct_first", pa.bool_()),
+        ("correct_option", pa.string()),  # A | B
+        ("box", BOX),  # region that decides
+        ("similarity", pa.float64()),  # cosine of the two embeddings, 0..1; null where not embedded
+        ("scores", pa.list_(MEASURE)),  # everything that was measured on the pair
+        ("blind_scores", pa.list_(MEASURE)),  # 1 a blind baseline picks C+, 0 it picks C-, 0.5 it cannot tell
+        ("checks", pa.list_(FACT)),
+        ("group", pa.string()),  # never shared between splits
+        ("image_id_pos", pa.string()),  # never shared between splits
+        ("image_id_neg", pa.string()),
+        ("facts_pos", pa.string()),
+        ("facts_neg", pa.string()),
+        ("renderer", pa.string()),
+        ("source", pa.string()),
+        ("licence", pa.string()),
+        ("verdict", pa.string()),  # VALID | UNCERTAIN
+        ("judge", pa.string()),
+    ]
+)
+"""One directed image pair, as exported."""
