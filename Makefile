@@ -1,6 +1,6 @@
 # Two commands set everything up: `make demo` runs the main job, `make test` passes the tests.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-train lint bench bench-train clean
+.PHONY: help setup demo test test-train lint docs bench bench-train clean
 BIN := .venv/bin
 
 help: ## Show this list
@@ -25,6 +25,10 @@ lint: ## Run ruff and mypy
 	@bash .dev/venv.sh
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+
+docs: ## Write docs/cli.md and docs/configuration.md from the code
+	@bash .dev/venv.sh
+	@$(BIN)/python .dev/reference.py
 
 bench: setup ## Print what is measured: sandbox and evaluation, each against its rival
 	@set -e; for name in sandbox evaluate; do echo "== $$name"; $(BIN)/python tests/benchmarks/bench_$$name.py; done
