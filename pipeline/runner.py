@@ -23,7 +23,7 @@ import orjson
 
 from contextrl_data.pipeline.errors import ContextRLError, InputError, RunError
 from contextrl_data.pipeline.executors import Executor, Job
-from contextrl_data.pipeline.executors.local import LocalExecutor, default_workers
+from contextrl_data.pipeline.executors.local import LocalExecutor, cores
 from contextrl_data.pipeline.feed import Feed
 from contextrl_data.pipeline.journal import Journal
 from contextrl_data.pipeline.manifest import Manifest
@@ -96,7 +96,7 @@ class Runner:
         context = Context(
             folder=folder.path,
             sides={known: finished[name].rows for known, name in step.beside.items()},
-            workers=self.settings.workers or default_workers(getattr(step.stage, "work", "process")),
+            workers=self._workers(step.stage),
             run_id=key,
         )
         gathered = self._work(step.stage, context, folder, main, shown)
@@ -125,6 +125,9 @@ class Runner:
         folder.finish(manifest)
         self.progress.end(shown, manifest)
         return Finished(folder, manifest)
+
+    def _workers(self, stage: Stage[Any]) -> int:
+        return self.settings.workers or (self.executor.workers(stage) if isinstance(stage, Map) else cores())
 
     def _restore(self) -> None:
         """Work outside is ahead: let the stages that were found finished bring back what lies outside the store."""

@@ -22,6 +22,7 @@ HEAVY = {
     "diffusers",
     "trl",
     "faiss",
+    "ray",
 }
 
 

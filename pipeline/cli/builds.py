@@ -9,11 +9,21 @@ import typer
 from rich.console import Console
 
 from contextrl_data.pipeline import config as configs
-from contextrl_data.pipeline.cli.app import DEFAULT_ROOT, ConfigOption, RootOption, SetOption, app, build, resumable
+from contextrl_data.pipeline.cli.app import (
+    DEFAULT_ROOT,
+    ConfigOption,
+    ExecutorOption,
+    RootOption,
+    SetOption,
+    app,
+    build,
+    resumable,
+    run_settings,
+)
 
 
 @build.command("coding")
-def build_coding(config: ConfigOption = "coding", settings: SetOption = None) -> None:
+def build_coding(config: ConfigOption = "coding", settings: SetOption = None, executor: ExecutorOption = None) -> None:
     """Make contrastive pairs of coding-agent trajectories, in Docker, with executed labels.
 
     The shipped default needs no key, no account and no hub: it breaks real functions of packages from PyPI, lets an
@@ -30,7 +40,7 @@ def build_coding(config: ConfigOption = "coding", settings: SetOption = None) ->
     from contextrl_data.stages.coding.build import build_coding_pairs
     from contextrl_data.stages.coding.config import CodingConfig
 
-    loaded = configs.load(CodingConfig, configs.find(config), settings or [])
+    loaded = configs.load(CodingConfig, configs.find(config), run_settings(settings, executor))
     with resumable():
         code = build_coding_pairs(loaded, Console())
     raise typer.Exit(code)
