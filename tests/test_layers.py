@@ -49,8 +49,9 @@ def part(path: Path) -> str:
 
 ALLOWED = {
     "pipeline": {"pipeline"},
-    "stages": {"pipeline", "stages", "stages.report"},
+    "stages": {"pipeline", "stages", "stages.report", "stages.views"},
     "stages.report": {"pipeline", "stages", "stages.report"},
+    "stages.views": {"pipeline", "stages", "stages.views"},
     "stages.coding": {"pipeline", "stages", "stages.report", "stages.coding"},
     "stages.images": {"pipeline", "stages", "stages.report", "stages.images"},
     "stages.train": {"pipeline", "stages.train"},

@@ -22,7 +22,7 @@ def cli(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-COMMANDS = [["build", "coding"], ["status"], ["report"], ["doctor"], ["train"], ["probe"], ["compare"]]
+COMMANDS = [["build", "coding"], ["status"], ["report"], ["doctor"], ["export"], ["train"], ["probe"], ["compare"]]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
