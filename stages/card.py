@@ -113,10 +113,24 @@ def _metadata(folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
         {
             "config_name": "default",
             "data_files": [{"split": split, "path": f"data/{split}-*.parquet"} for split in record["splits"]],
-        }
+        },
+        *_view_configs(record),
     ]
     head["dataset_info"] = {"features": _features(folder, record), **_sizes(record)}
     return head
+
+
+def _view_configs(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A config for each view in parquet: `load_dataset(REPO, "trl")`. JSON lines cannot stand beside parquet there."""
+    views = {name: view["files"] for name, view in record.get("views", {}).items()}
+    return [
+        {
+            "config_name": name,
+            "data_files": [{"split": file["split"], "path": f"views/{name}/{file['id']}"} for file in files],
+        }
+        for name, files in views.items()
+        if all(file["id"].endswith(".parquet") for file in files)
+    ]
 
 
 def _features(folder: Path, record: Mapping[str, Any]) -> Any:

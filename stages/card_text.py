@@ -87,6 +87,10 @@ def _intro(record: Record) -> str:
 
 def _loading(record: Record) -> str:
     split = next(iter(record["splits"]))
+    views = "".join(
+        f"\n- `views/{name}`: " + ", ".join(f"`{file['id']}` {file['rows']}" for file in view["files"])
+        for name, view in record.get("views", {}).items()
+    )
     return (
         "```python\nfrom datasets import load_dataset\n\n"
         f'pairs = load_dataset("PATH_OR_REPO", split="{split}")\n'
@@ -94,6 +98,7 @@ def _loading(record: Record) -> str:
         "The prompt with both contexts as options A and B is built from the columns:\n\n"
         "```python\nfrom contextrl_data.stages.prompt import choice_prompt\n\n"
         'prompt, label = choice_prompt(pair), pair["correct_option"]\n```'
+        + (f"\n\nThe same pairs in the layouts of trainers, with their rows:\n{views}" if views else "")
     )
 
 

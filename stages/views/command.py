@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -50,9 +51,20 @@ def find_view(name: str) -> View:
     raise InputError(f"no view {name!r}", f"did you mean {near[0]}? {known}" if near else known)
 
 
-def is_text_only(name: str) -> bool:
-    """Whether a view has no place for images."""
-    return VIEWS[name].image is None
+def check_views(names: Sequence[str], images: bool, tasks: Tasks) -> None:
+    """Refuse views, or tasks, that a kind of pairs cannot give.
+
+    Raises:
+        InputError: naming the view.
+    """
+    for name in names:
+        check_fit(VIEWS[name], images, tasks)
+
+
+def write_views(dataset: Path, names: Sequence[str], tasks: Tasks) -> dict[str, Row]:
+    """Write views of a dataset folder below `views/NAME` of itself; return their records, by name."""
+    pairs = open_pairs(dataset)
+    return {name: write_view(pairs, VIEWS[name], dataset / "views" / name, tasks) for name in dict.fromkeys(names)}
 
 
 def export_view(dataset: Path, name: str, out: Path, tasks: Tasks = "choice", overwrite: bool = False) -> Exported:
