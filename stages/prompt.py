@@ -55,11 +55,9 @@ def option_images(row: Row) -> list[Any]:
 
 
 def asked(row: Row) -> str:
-    """The question of an image row, and what may be answered, where the question does not say it already."""
-    question, choices = row["question"].strip(), row.get("choices") or []
-    if all(choice in question for choice in choices):
-        return str(question)
-    return "\n".join([question, "", "Choices:", *(f"- {choice}" for choice in choices)])
+    """The question of an image row, with what may be answered where that is a fixed list."""
+    question, choices = str(row["question"]).strip(), row.get("choices") or []
+    return "\n".join([question, "", "Choices:", *(f"- {choice}" for choice in choices)]) if choices else question
 
 
 def correct_option(correct_first: bool) -> str:

@@ -35,7 +35,7 @@ class PairFiles:
         wanted = {*(IMAGE_COLUMNS if self.images else TEXT_COLUMNS), *OPTIONAL}
         for path in self.splits[split]:
             try:
-                with pq.ParquetFile(path) as file:
+                with pq.ParquetFile(path, pre_buffer=False) as file:  # else the whole file stays in memory
                     columns = [name for name in file.schema_arrow.names if name in wanted]
                     for batch in file.iter_batches(batch_size=BATCH, columns=columns):
                         yield from batch.to_pylist()

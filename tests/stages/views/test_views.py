@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from datasets import Image, load_dataset
+from hypothesis import given
+from hypothesis import strategies as st
 from view_sets import image_pair_rows, text_rows, write_image_set, write_text_set
 
+from contextrl_data.stages.export import write_dataset
 from contextrl_data.stages.prompt import INSTRUCTION, choice_prompt
+from contextrl_data.stages.rows import PAIR
 from contextrl_data.stages.views import export_view
 from contextrl_data.stages.views.command import VIEWS
 from contextrl_data.stages.views.names import VIEW_NAMES
+from contextrl_data.stages.views.task import tasks_of
 
 IMAGE_VIEWS = [name for name, view in VIEWS.items() if view.image is not None]
 
@@ -128,12 +134,21 @@ def test_an_image_mark_in_a_question_is_no_image(name: str, tmp_path: Path) -> N
         assert "[image]\nWhat follows [video]?" in text
 
 
+@given(
+    st.text(),
+    st.lists(st.sampled_from(["<", ">", "image", "video", "audio", " ", "<image>"]), max_size=12).map("".join),
+)
+def test_no_question_adds_an_image(question: str, answer: str) -> None:
+    row = image_pair_rows(0, question=question + answer, answer=answer, choices=[answer, question])[0]
+    for task in tasks_of(row, "train", "both"):
+        assert task.marked.count("<image>") == len(task.images)
+        assert not re.search("<(video|audio)>", task.marked)
+        assert task.marked.endswith(task.instruction)
+
+
 def test_a_text_pair_keeps_its_marks(tmp_path: Path) -> None:
     rows = text_rows(5)
     rows[0]["context_pos"] = [{"role": "user", "content": "docs say <image> and <video>"}]
-    from contextrl_data.stages.export import write_dataset
-    from contextrl_data.stages.rows import PAIR
-
     write_dataset(tmp_path / "set", rows, PAIR)
     done = export_view(tmp_path / "set", "verl", tmp_path / "out")
     assert "docs say <image> and <video>" in prompt_of(load(done.folder, "verl")[0])
