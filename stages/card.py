@@ -16,9 +16,12 @@ import yaml
 from contextrl_data.pipeline.build import FunnelRow
 from contextrl_data.pipeline.errors import InputError
 from contextrl_data.pipeline.store import write_atomic
-from contextrl_data.stages.card_text import card_body
+from contextrl_data.stages.card_text import PLACE_OF_REPO, card_body
+
+__all__ = ["CARD", "PLACE_OF_REPO", "PROVENANCE", "funnel_record", "read_provenance", "write_card"]
 
 PROVENANCE = "provenance.json"
+CARD = "README.md"
 
 HUB_LICENCES = {
     "Apache-2.0": "apache-2.0",
@@ -65,7 +68,7 @@ def write_card(
         )
         record = read_provenance(folder)
     head = yaml.safe_dump(_metadata(folder, record), sort_keys=False, allow_unicode=True, width=1000)
-    write_atomic(folder / "README.md", f"---\n{head}---\n\n{card_body(record)}".encode())
+    write_atomic(folder / CARD, f"---\n{head}---\n\n{card_body(record)}".encode())
     return record
 
 

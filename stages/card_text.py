@@ -20,6 +20,9 @@ CITATION = """```bibtex
 }
 ```"""
 
+PLACE_OF_REPO = "PATH_OR_REPO"
+"""Stands in the card where `publish` writes the repository's name."""
+
 _COLUMNS = [
     ("`question`", "what is asked: which of two contexts supports the answer"),
     ("`answer`", "the answer that C+ supports, a unified diff"),
@@ -51,7 +54,7 @@ def card_body(record: Record) -> str:
         "## Sources and licences\n\n" + _sources(record),
         "## Limits\n\n" + "\n".join(f"- {line}" for line in limits(record)),
         "## Settings\n\n" + _settings(record["config"]),
-        "## Citation\n\nThe method:\n\n" + CITATION,
+        "## Citation\n\nThe method:\n\n" + CITATION + "\n\nThis set:\n\n" + _own_citation(record),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -73,6 +76,8 @@ def _intro(record: Record) -> str:
             ", ".join(f"`{name or 'unknown'}` {count}" for name, count in counts["model"].items()),
         ),
     ]
+    if record.get("key"):
+        facts.append(("dataset key", f"`{record['key']}` (tag `data-{record['key']}` where it is published)"))
     if record["tokens"]:
         names = ", ".join(f"`{name}`" for name in counts["tokenizer"])
         facts.append(
@@ -93,7 +98,7 @@ def _loading(record: Record) -> str:
     )
     return (
         "```python\nfrom datasets import load_dataset\n\n"
-        f'pairs = load_dataset("PATH_OR_REPO", split="{split}")\n'
+        f'pairs = load_dataset("{PLACE_OF_REPO}", split="{split}")\n'
         "pair = pairs[0]\n```\n\n"
         "The prompt with both contexts as options A and B is built from the columns:\n\n"
         "```python\nfrom contextrl_data.stages.prompt import choice_prompt\n\n"
@@ -203,6 +208,17 @@ def _settings(config: Record) -> str:
     text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True).rstrip()
     fence = "`" * max(3, 1 + max((len(run) for run in _backticks(text)), default=0))
     return f"Everything that was set, seeds included:\n\n{fence}yaml\n{text}\n{fence}"
+
+
+def _own_citation(record: Record) -> str:
+    key = record.get("key", "")
+    lines = [
+        f"  title        = {{{record['title']}}},",
+        f"  howpublished = {{{PLACE_OF_REPO}, made with contextrl-data}},",
+    ]
+    if key:
+        lines.append(f"  note         = {{dataset key {key}, {record['rows']} rows}},")
+    return "\n".join(["```bibtex", f"@misc{{contextrl-data-{key or 'set'},", *lines, "}", "```"])
 
 
 def _backticks(text: str) -> list[str]:

@@ -24,6 +24,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "coding": ("docker", "swebench", "minisweagent", "litellm", "mcp", "unidiff", "sklearn", "datasketch"),
     "images": ("torch", "diffusers", "transformers", "open_clip", "skimage", "imagehash"),
     "train": ("torch", "trl", "transformers", "accelerate", "peft"),
+    "publish": ("huggingface_hub", "kingfisher_sdk", "license_expression"),
     "ray": ("ray",),
 }
 """Modules by which an extra is known to be installed."""

@@ -23,6 +23,8 @@ HEAVY = {
     "trl",
     "faiss",
     "ray",
+    "huggingface_hub",
+    "kingfisher_sdk",
 }
 
 
@@ -52,6 +54,7 @@ ALLOWED = {
     "stages": {"pipeline", "stages", "stages.report", "stages.views"},
     "stages.report": {"pipeline", "stages", "stages.report"},
     "stages.views": {"pipeline", "stages", "stages.views"},
+    "stages.publish": {"pipeline", "stages", "stages.publish"},
     "stages.coding": {"pipeline", "stages", "stages.report", "stages.coding"},
     "stages.images": {"pipeline", "stages", "stages.report", "stages.images"},
     "stages.train": {"pipeline", "stages.train"},
