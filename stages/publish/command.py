@@ -142,7 +142,7 @@ def _first_look(hub: Hub, request: Request) -> Remote | None:
             + (f", in {', '.join(account.organisations)}" if account.organisations else ""),
             f"give --repo {account.name}/{request.repo.split('/')[1]}, or a token of {owner}",
         )
-    if account.read_only:
+    if account.read_only and not request.dry_run:
         raise SetupError(
             "the token in HF_TOKEN may only read", f"make one with write access at {hub.endpoint}/settings/tokens"
         )

@@ -34,6 +34,8 @@ def retry_after(error: BaseException, attempt: int, moved: bool = False) -> floa
     if isinstance(found, (httpx.TransportError, ConnectionError)):
         return None if _is_offline(found) else usual
     status = status_of(found)
+    if status == 403 and found is not error:
+        return usual  # the signed address of an upload has run out: the next try gets a new one
     if status is None or not (status in TRANSIENT or (moved and status in MOVED)):
         return None
     headers = found.response.headers
@@ -62,7 +64,7 @@ def told(error: BaseException, what: str, repo: str, endpoint: str) -> UserError
                 "the Hub does not accept the token in HF_TOKEN",
                 f"make one with write access at {endpoint}/settings/tokens",
             )
-        case 402 | 403:
+        case 402 | 403 if found is error:
             return SetupError(
                 f"the token in HF_TOKEN may not {what} for {repo}",
                 f"give it write access there ({endpoint}/settings/tokens), or name a repository of yours",

@@ -54,6 +54,14 @@ def test_a_cut_in_the_middle_of_a_file_is_mended(publishing: Publisher, hub: Hub
     check_published_once(hub, publishing(dataset).commit)
 
 
+def test_an_address_for_an_upload_that_has_run_out_is_asked_for_again(
+    publishing: Publisher, hub: HubServer, dataset: Path
+) -> None:
+    hub.faults = [Fault("PUT", "/storage/", "status", status=403)]
+    check_published_once(hub, publishing(dataset).commit)
+    assert len(hub.called("POST", "objects/batch")) == 2
+
+
 @pytest.mark.parametrize("call", ["account", "info", "commit", "tag"])
 def test_the_hub_says_how_long_to_wait(publishing: Publisher, hub: HubServer, dataset: Path, call: str) -> None:
     hub.faults = [Fault(*CALLS[call], "status", status=429, headers={"Retry-After": "7"})]

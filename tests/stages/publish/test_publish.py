@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from hub_server import HubServer
-from hub_state import READ_WRITE
+from hub_state import READ_ONLY, READ_WRITE
 from publishing import REPO, Publisher, RowList, corpus, write
 
 from contextrl_data.pipeline.errors import InputError
@@ -90,6 +90,15 @@ def test_a_dry_run_needs_no_token_and_no_network(dataset: Path, hub: HubServer) 
     alone(dataset, dry_run=True)
     assert "the Hub was not asked" in alone.said
     assert hub.calls == []
+
+
+def test_a_dry_run_is_content_with_a_token_that_may_only_read(
+    publishing: Publisher, hub: HubServer, dataset: Path
+) -> None:
+    publishing(dataset)
+    publishing.environ["HF_TOKEN"] = READ_ONLY
+    done = publishing(dataset, dry_run=True)
+    assert {one.state for one in done.plan.changes} == {"same"}
 
 
 def test_publishing_again_makes_no_commit(publishing: Publisher, hub: HubServer, dataset: Path) -> None:
