@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from contextrl_data.pipeline.errors import UserError
-from contextrl_data.stages.publish.hub_errors import retry_after, told
+from contextrl_data.stages.publish.hub_errors import told, wait_before_retry
 
 T = TypeVar("T")
 TRIES = 5
@@ -137,7 +137,7 @@ class Hub:
         except (
             Exception
         ) as error:  # the library lets the errors of its HTTP client through, and wraps some in RuntimeError
-            wait = retry_after(error, attempt, moved=True)
+            wait = wait_before_retry(error, attempt, moved=True)
             if wait is None:
                 raise told(error, "commit", self.repo, self.endpoint) from error
             raise Again(min(wait, LONGEST_WAIT), told(error, "commit", self.repo, self.endpoint)) from error
@@ -169,7 +169,7 @@ class Hub:
                 return call()
             except Exception as error:  # as above
                 attempt += 1
-                wait = retry_after(error, attempt)
+                wait = wait_before_retry(error, attempt)
                 if wait is None or attempt >= tries:
                     raise told(error, what, self.repo, self.endpoint) from error
                 self.pause(wait, f"could not {what} ({type(error).__name__})")

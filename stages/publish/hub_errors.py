@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from contextrl_data.pipeline.errors import InputError, SetupError, UserError
+from contextrl_data.stages.chat_errors import retry_after
 
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 MOVED = frozenset({409, 412})
@@ -24,7 +25,7 @@ def status_of(error: BaseException) -> int | None:
     return getattr(getattr(cause_of(error), "response", None), "status_code", None)
 
 
-def retry_after(error: BaseException, attempt: int, moved: bool = False) -> float | None:
+def wait_before_retry(error: BaseException, attempt: int, moved: bool = False) -> float | None:
     """Seconds to wait before another try; None where another try would end the same way."""
     import httpx
     from huggingface_hub.utils import parse_ratelimit_headers
@@ -38,12 +39,11 @@ def retry_after(error: BaseException, attempt: int, moved: bool = False) -> floa
         return usual  # the signed address of an upload has run out: the next try gets a new one
     if status is None or not (status in TRANSIENT or (moved and status in MOVED)):
         return None
-    headers = found.response.headers
-    limits = parse_ratelimit_headers(headers)
+    limits = parse_ratelimit_headers(found.response.headers)
     if status == 429 and limits is not None and limits.remaining == 0:
         return float(limits.reset_in_seconds) + 1
-    named = str(headers.get("Retry-After", "")).strip()
-    return float(named) if named.isdigit() else usual
+    named = retry_after(found)
+    return usual if named is None else named
 
 
 def told(error: BaseException, what: str, repo: str, endpoint: str) -> UserError:

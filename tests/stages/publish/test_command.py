@@ -85,6 +85,14 @@ def test_a_silent_hub_ends_in_one_line(hub: HubServer, dataset: Path) -> None:
     assert "did not answer (ReadTimeout)" in done.stderr
 
 
+def test_offline_mode_is_named(hub: HubServer, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    done = cli(hub, dataset, "--repo", REPO)
+    assert done.returncode == 2
+    assert "offline mode is on — unset HF_HUB_OFFLINE" in done.stderr
+    assert hub.calls == []
+
+
 @pytest.mark.parametrize("package", ["kingfisher_sdk", "license_expression"])
 def test_without_the_extra_nothing_is_published(hub: HubServer, dataset: Path, package: str) -> None:
     done = cli(hub, dataset, "--repo", REPO, without=package)
