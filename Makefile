@@ -34,7 +34,7 @@ docs: ## Write docs/cli.md and docs/configuration.md from the code
 	@$(BIN)/python .dev/reference.py
 
 bench: setup ## Print what is measured: sandbox and evaluation, each against its rival
-	@set -e; for name in sandbox evaluate; do echo "== $$name"; $(BIN)/python tests/benchmarks/bench_$$name.py; done
+	@set -e; for name in sandbox evaluate secrets; do echo "== $$name"; $(BIN)/python tests/benchmarks/bench_$$name.py; done
 
 bench-train: test-train ## Print what L_CA costs: full logits against one position's
 	@$(BIN)/python tests/benchmarks/bench_train_logits.py

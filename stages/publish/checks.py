@@ -17,6 +17,7 @@ from contextrl_data.stages.publish.texts import Text, texts_of
 
 SHOWN = 20
 """Most findings shown line by line."""
+LONGEST = 200
 _HEAD = {"configs": "which files make which split", "dataset_info": "the features", "license": "the licences"}
 _SECTIONS = {
     "how to load it": "## Load it",
@@ -39,10 +40,11 @@ class Report:
 
     def lines(self) -> list[str]:
         """For a person; no secret is in them."""
-        named = ", ".join(f"{name or '(none)'} {rows}" for name, rows in self.licences.rows.items())
+        named = ", ".join(f"{shown(name) or '(none)'} {rows}" for name, rows in self.licences.rows.items())
         found = [f"licences (rows): {named}"]
         found += [
-            f"  {'accepted' if one.kind in self.accepted else one.kind}: {one.line()}" for one in self.licences.problems
+            f"  {'accepted' if one.kind in self.accepted else one.kind}: {shown(one.line())}"
+            for one in self.licences.problems
         ]
         scan = self.scan
         found.append(
@@ -50,7 +52,7 @@ class Report:
             + (f"; let pass after review: {scan.allowed}" if scan.allowed else "")
             + (f"; doubtful, not counted: {scan.doubtful}" if scan.doubtful else "")
         )
-        found += [f"  {leak.row}  {leak.column}  {leak.kind}  mark {leak.mark}" for leak in scan.leaks[:SHOWN]]
+        found += [f"  {shown(leak.row)}  {leak.column}  {leak.kind}  mark {leak.mark}" for leak in scan.leaks[:SHOWN]]
         if len(scan.leaks) > SHOWN:
             found.append(f"  and {len(scan.leaks) - SHOWN} more; by kind: {_by_kind(scan)}")
         found.append("card: complete" if not self.card_lacks else f"card: lacks {', '.join(self.card_lacks)}")
@@ -76,7 +78,7 @@ def check_contents(
 
 
 def _all_texts(contents: Contents) -> Iterator[Text]:
-    yield from texts_of(contents.data_files)
+    yield from texts_of([*contents.data_files, *contents.view_files])
     for file in contents.files:
         if file.name in (CARD, PROVENANCE):
             yield Text(file.name, "(the file)", file.path.read_text(encoding="utf-8"))
@@ -109,7 +111,7 @@ def _secrets_refusal(scan: Scan) -> InputError | None:
         return None
     first = scan.leaks[0]
     return InputError(
-        f"{len(scan.leaks)} secret{'s' * (len(scan.leaks) > 1)} would be published, first: row {first.row}, column {first.column}, {first.kind}",
+        f"{len(scan.leaks)} secret{'s' * (len(scan.leaks) > 1)} would be published, first: row {shown(first.row)}, column {first.column}, {first.kind}",
         "revoke them and remove the rows; what is no secret passes with --allow-secrets MARK, a row id or a file of both",
     )
 
@@ -122,6 +124,12 @@ def _licence_refusal(licences: Licences, accepted: frozenset[str]) -> InputError
     return InputError(
         f"licences need a decision, first: {left[0].line()}", f"drop these rows, or accept them with {flags}"
     )
+
+
+def shown(text: str) -> str:
+    """Text from a dataset on one line of a terminal: nothing that moves the cursor, and not too much of it."""
+    plain = "".join(sign if sign.isprintable() else "?" for sign in text)
+    return plain if len(plain) <= LONGEST else f"{plain[:LONGEST]}..."
 
 
 def _by_kind(scan: Scan) -> str:

@@ -46,8 +46,13 @@ class Contents:
 
     @property
     def data_files(self) -> list[Path]:
-        """The parquet files, in the record's order."""
+        """The parquet files of the pairs, in the record's order."""
         return [self.folder / file["id"] for file in self.record["files"]]
+
+    @property
+    def view_files(self) -> list[Path]:
+        """The files of the views: the same pairs in other layouts."""
+        return [self.folder / name for name, _, _ in _views(self.record)]
 
     @property
     def tag(self) -> str:
@@ -64,21 +69,31 @@ def read_contents(named: Path, repo: str) -> Contents:
     folder = named / "dataset" if (named / "dataset" / PROVENANCE).is_file() else named
     record = read_provenance(folder)
     try:
-        listed = [(str(file["id"]), int(file["bytes"]), str(file["sha256"])) for file in record["files"]]
+        listed = [_listed(file) for file in record["files"]]
+        views = _views(record)
         key = dataset_key(record["files"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{folder / PROVENANCE} lists no files", "export the dataset again") from error
     if not listed or not record.get("rows"):
         raise InputError(f"{folder} holds an empty dataset", "there is nothing to publish")
     if record.get("key", key) != key:
         raise InputError(f"the key in {folder / PROVENANCE} is not that of its files", "export the dataset again")
-    files = [_data_file(folder, *one) for one in listed]
+    files = [_data_file(folder, *one) for one in [*listed, *views]]
     files += [_card(folder, repo), _plain(folder, PROVENANCE)]
-    if (folder / "LICENSE").is_file():
-        files.append(_plain(folder, "LICENSE"))
+    beside = ["LICENSE", *(f"views/{name}/view.json" for name in record.get("views", {}))]
+    files += [_plain(folder, name) for name in beside if (folder / name).is_file()]
     names = {file.name for file in files}
     found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     return Contents(folder, record, key, files, [name for name in found if name not in names])
+
+
+def _listed(file: Mapping[str, Any], below: str = "") -> tuple[str, int, str]:
+    return f"{below}{file['id']}", int(file["bytes"]), str(file["sha256"])
+
+
+def _views(record: Mapping[str, Any]) -> list[tuple[str, int, str]]:
+    views = record.get("views", {}).items()
+    return [_listed(file, f"views/{name}/") for name, view in views for file in view["files"]]
 
 
 def _data_file(folder: Path, name: str, size: int, sha256: str) -> LocalFile:

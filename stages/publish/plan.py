@@ -49,7 +49,7 @@ def plan_of(files: Sequence[LocalFile], remote: Remote | None) -> Plan:
         changes.append(Change(file.name, state, file.size))
         if state != "same":
             add.append(file)
-    folders = {"data", *(file.name.split("/")[0] for file in files if "/" in file.name)}
+    folders = {"data", "views", *(file.name.split("/")[0] for file in files if "/" in file.name)}
     kept = {file.name for file in files}
     delete = sorted(name for name in there if "/" in name and name.split("/")[0] in folders and name not in kept)
     changes += [Change(name, "gone") for name in delete]

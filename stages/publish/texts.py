@@ -1,4 +1,4 @@
-"""Every piece of text in a dataset's parquet files, nested ones too, with the row and the column that hold it."""
+"""Every piece of text in a dataset's files, nested ones too, with the row and the column that hold it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -21,28 +22,36 @@ class Text:
     """One string of one row."""
 
     row: str
-    """The row's id; its number where it has none."""
+    """The row's id; the file and its number there where it has none."""
     column: str
     """Where it stands, such as `context_pos[3].content`."""
     value: str
 
 
 def texts_of(paths: Sequence[Path]) -> Iterator[Text]:
-    """Stream the texts of parquet files. Images and other binary columns are not read.
+    """Stream the texts of parquet and JSON lines files. Images and other binary columns are not read.
 
     Raises:
-        InputError: a file is no readable parquet file.
+        InputError: a file cannot be read.
     """
-    number = 0
     for path in paths:
         try:
-            with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(batch_size=BATCH, columns=text_leaves(file)):
-                    for row in batch.to_pylist():
-                        yield from _walk(str(row.get("id") or f"row {number}"), "", row)
-                        number += 1
-        except (OSError, pa.ArrowException) as error:
+            for number, row in enumerate(_lines(path) if path.suffix == ".jsonl" else _rows(path)):
+                yield from _walk(str(row.get("id") or f"{path.name} {number}"), "", row)
+        except (OSError, ValueError, pa.ArrowException) as error:
             raise InputError(f"cannot read {path}: {error}", "export the dataset again") from error
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=BATCH, columns=text_leaves(file)):
+            yield from batch.to_pylist()
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open("rb") as lines:
+        for line in lines:
+            yield orjson.loads(line)
 
 
 def text_leaves(file: pq.ParquetFile) -> list[str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import orjson
 import pytest
 from hub_server import HubServer
-from publishing import Publisher
+from publishing import REPO, Publisher
 
 from contextrl_data.pipeline.errors import InputError
 
@@ -70,6 +71,37 @@ def test_an_older_dataset_without_a_key_gets_the_same_one(publishing: Publisher,
     del known["key"]
     path.write_bytes(orjson.dumps(known))
     assert publishing(dataset, dry_run=True).tag == first.tag
+
+
+def add_view(folder: Path, text: str) -> None:
+    """A view as the record lists it: one file of JSON lines, and the view's own record."""
+    place = folder / "views/contextrl"
+    place.mkdir(parents=True)
+    data = orjson.dumps({"prompt": text, "correct_answer": "A"}) + b"\n"
+    (place / "train.jsonl").write_bytes(data)
+    (place / "view.json").write_text("{}")
+    file = {"id": "train.jsonl", "split": "train", "rows": 1, "bytes": len(data), "sha256": sha256(data).hexdigest()}
+    record(folder, views={"contextrl": {"files": [file]}})
+
+
+def test_views_are_published_and_go_when_they_are_gone(publishing: Publisher, hub: HubServer, dataset: Path) -> None:
+    before = (dataset / "provenance.json").read_bytes()
+    add_view(dataset, "which one?")
+    tag = publishing(dataset).tag
+    assert {"views/contextrl/train.jsonl", "views/contextrl/view.json"} <= set(hub.repos[REPO].commits[-1].files)
+    (dataset / "provenance.json").write_bytes(before)
+    done = publishing(dataset)
+    assert done.plan.delete == ["views/contextrl/train.jsonl", "views/contextrl/view.json"]
+    assert done.tag == tag
+
+
+def test_views_are_scanned_for_secrets_and_proved(publishing: Publisher, dataset: Path) -> None:
+    add_view(dataset, "export GH=ghp_" + "FAKEfake" * 4 + "FAKE")
+    with pytest.raises(InputError, match=r"row train\.jsonl 0, column prompt, github-pat"):
+        publishing(dataset)
+    (dataset / "views/contextrl/train.jsonl").write_text("{}\n")
+    with pytest.raises(InputError, match=r"train\.jsonl is not the file"):
+        publishing(dataset)
 
 
 def test_a_card_says_what_it_lacks(publishing: Publisher, dataset: Path) -> None:

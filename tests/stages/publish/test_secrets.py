@@ -140,6 +140,18 @@ def test_a_publication_is_refused_and_names_row_column_and_kind(
     assert {method for method, _, _ in hub.calls} == {"GET"}
 
 
+def test_a_hostile_row_id_does_not_reach_the_terminal(publishing: Publisher, changed: Callable[..., Path]) -> None:
+    rows, _ = planted("answer", PLANTED["github"])
+    rows[3]["id"] = "two\nlines \x1b[2J and more" + "x" * 500
+    with pytest.raises(InputError) as caught:
+        publishing(changed(rows))
+    for said in (str(caught.value), publishing.said):
+        assert "two?lines ?[2J and more" in said
+        assert "\x1b" not in said
+        assert "x" * 300 not in said
+    assert "\n" not in str(caught.value)
+
+
 def test_a_dry_run_says_that_it_would_be_refused(publishing: Publisher, changed: Callable[..., Path]) -> None:
     rows, row_id = planted("answer", PLANTED["github"])
     publishing(changed(rows), dry_run=True)
