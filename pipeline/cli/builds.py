@@ -70,10 +70,13 @@ def report(
         str | None, typer.Argument(help="A build's folder or name, or a dataset folder.", metavar="RUN|DATASET")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Where to write the page.")] = None,
-    pairs: Annotated[int, typer.Option("--pairs", "-n", min=1, help="How many pairs to show.")] = 200,
+    pairs: Annotated[int | None, typer.Option("--pairs", "-n", min=1, help="Show so many pairs, not all.")] = None,
+    max_size: Annotated[int, typer.Option("--max-size", min=1, help="Stop at so many megabytes.")] = 95,
     root: RootOption = DEFAULT_ROOT,
 ) -> None:
-    """Write one self-contained HTML page: the funnel, the blind baselines, and pairs side by side.
+    """Write one self-contained HTML page: the funnel, the blind baselines, and all pairs side by side.
+
+    Pairs that the judge was not sure of can be given a verdict there; the page saves review.jsonl for the next build.
 
     Examples:
 
@@ -83,7 +86,8 @@ def report(
     """
     from contextrl_data.stages.report import report_command
 
-    typer.echo(f"report: {report_command(root, run, out, pairs)}")
+    path = report_command(root, run, out, pairs, max_size * 1_000_000, say=typer.echo)
+    typer.echo(f"report: {path}")
 
 
 @app.command()

@@ -1,0 +1,83 @@
+"""Pictures inside the page: the original where it is small, a WebP thumbnail where it is not."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from typing import Any
+
+from contextrl_data.pipeline.errors import MissingExtra
+
+LEAST, MOST = 1_500, 60_000
+"""Bounds of the bytes that one picture may take."""
+LADDER = ((768, 80), (640, 76), (512, 72), (448, 68), (384, 64), (320, 58), (256, 52), (224, 46), (192, 40), (160, 34))
+"""Longest side in pixels and WebP quality, tried in turn until the picture fits its budget; the last one always does."""
+AS_IT_IS = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
+"""Formats that browsers show and that hold no script. Anything else is drawn anew."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture as the page holds it; `width` and `height` are the original's, which the boxes are measured in."""
+
+    mime: str
+    data: bytes
+    width: int
+    height: int
+    nbytes: int
+    """Bytes of the original file."""
+    exact: bool
+    """Whether these are the original's bytes."""
+
+    def base64(self) -> str:
+        """The bytes as text."""
+        return base64.b64encode(self.data).decode()
+
+
+def budget_of(max_bytes: int, pictures: int) -> int:
+    """Bytes for one picture, so that all of them and their base64 take nine tenths of the page."""
+    return max(LEAST, min(MOST, int(max_bytes * 0.9 * 3 / 4) // max(1, pictures)))
+
+
+def picture(data: bytes, budget: int) -> Picture | None:
+    """The picture within the budget; None where the bytes are no picture that Pillow can read.
+
+    Raises:
+        MissingExtra: Pillow is not installed.
+    """
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise MissingExtra("images", "a report with pictures") from error
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            width, height = image.size
+            mime = AS_IT_IS.get(image.format or "")
+            if mime and len(data) <= budget:
+                image.verify()
+                return Picture(mime, data, width, height, len(data), exact=True)
+            image.draft("RGB", (LADDER[0][0], LADDER[0][0]))  # a JPEG is decoded near the size that is wanted
+            drawn = _encoded(image, budget)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
+        return None
+    return Picture("image/webp", drawn, width, height, len(data), exact=False)
+
+
+def _encoded(image: Any, budget: int) -> bytes:
+    """WebP at the first step of the ladder that fits. Steps that are far too large by their area are not tried."""
+    transparent = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+    drawn = image.convert("RGBA" if transparent else "RGB")
+    data = b""
+    for number, (side, quality) in enumerate(LADDER):
+        scale = min(1.0, side / max(drawn.size))
+        size = (max(1, round(drawn.width * scale)), max(1, round(drawn.height * scale)))
+        if number < len(LADDER) - 1 and data and len(data) > 3 * budget and number % 2:
+            continue
+        small = drawn if size == drawn.size else drawn.resize(size, reducing_gap=2.0)
+        out = io.BytesIO()
+        small.save(out, "WEBP", quality=quality, method=3)
+        data = out.getvalue()
+        if len(data) <= budget:
+            break
+    return data
