@@ -9,15 +9,20 @@ from __future__ import annotations
 import base64
 import hashlib
 import zlib
+from collections.abc import Iterable
+from itertools import islice
 from typing import IO, Any
 
 import orjson
 
 from contextrl_data.pipeline.stage import Row
-from contextrl_data.stages.report.pictures import Picture, picture
+from contextrl_data.stages.report.gallery import Gallery
 
 CHUNK_CHARS = 600_000
-"""Characters of new text after which a chunk is closed: what the browser unpacks to show one pair."""
+"""Characters of new text and columns after which a chunk is closed: what the browser unpacks to show one pair."""
+
+BATCH = 32
+"""Pairs whose pictures are made side by side."""
 
 INDEXED = ("id", "pair_id", "kind", "method", "domain", "renderer", "repo", "split", "verdict", "direction")
 """Columns that the list shows and the filters ask for."""
@@ -30,30 +35,40 @@ HEAVY = ("context_pos", "context_neg", "image_pos", "image_neg")
 
 
 class Pack:
-    """Takes pairs one by one and writes finished chunks and pictures to `out`."""
+    """Takes pairs and writes finished chunks and pictures to `out`."""
 
     def __init__(self, out: IO[str], picture_bytes: int) -> None:
-        self.out, self.picture_bytes = out, picture_bytes
+        self.out = out
         self.index: list[dict[str, Any]] = []
         self.written = 0
         """Characters written so far."""
         self._contexts: dict[bytes, tuple[int, int]] = {}
-        self._pictures: dict[bytes, dict[str, Any] | None] = {}
+        self._gallery = Gallery(self._write, picture_bytes)
         self._number = 0
         self._begin()
 
-    def add(self, row: Row) -> None:
+    def add_all(self, rows: Iterable[Row], max_chars: int) -> None:
+        """Put in the pairs one after the other until `max_chars` are written, or there are no more."""
+        stream = iter(rows)
+        while self.written <= max_chars and (batch := list(islice(stream, BATCH))):
+            self._gallery.prepare(batch)
+            for row in batch:
+                self._add(row)
+        self._close()
+
+    def _add(self, row: Row) -> None:
         """Put one pair into the current chunk; close the chunk where it is full."""
         sides = {}
         for letter, side in zip("ab", ("pos", "neg") if row["correct_option"] == "A" else ("neg", "pos"), strict=True):
             sides[letter] = self._side(row, side)
         plain = {name: value for name, value in row.items() if name not in HEAVY and not isinstance(value, bytes)}
         self._pairs.append({"row": plain, **sides})
+        self._chars += len(str(plain))
         self.index.append({**index_line(row), "chunk": self._number, "place": len(self._pairs) - 1})
         if self._chars > CHUNK_CHARS:
-            self.close()
+            self._close()
 
-    def close(self) -> None:
+    def _close(self) -> None:
         """Write the current chunk and begin the next."""
         if self._pairs:
             self._write(
@@ -74,7 +89,7 @@ class Pack:
         if row.get(f"context_{side}") is not None:
             found["context"] = self._context(row[f"context_{side}"])
         if row.get(f"image_{side}") is not None:
-            found["picture"] = self._picture(row[f"image_{side}"])
+            found["picture"] = self._gallery.place(row[f"image_{side}"])
         return found
 
     def _context(self, messages: list[dict[str, Any]]) -> tuple[int, int]:
@@ -90,20 +105,6 @@ class Pack:
         if text not in self._texts:
             self._chars += len(text)
         return self._texts.setdefault(text, len(self._texts))
-
-    def _picture(self, image: dict[str, Any]) -> dict[str, Any] | None:
-        """Number and true size of a picture, stored at its first use; None for one that cannot be read."""
-        data = image["bytes"] or b""
-        key = hashlib.sha256(data).digest()
-        if key not in self._pictures:
-            shown = picture(data, self.picture_bytes) if data else None
-            self._pictures[key] = None if shown is None else self._place(shown, len(self._pictures))
-        return self._pictures[key]
-
-    def _place(self, shown: Picture, number: int) -> dict[str, Any]:
-        self._write(f"picture-{number}", shown.base64())
-        facts = {"number": number, "mime": shown.mime, "width": shown.width, "height": shown.height}
-        return {**facts, "nbytes": shown.nbytes, "exact": shown.exact}
 
     def _write(self, name: str, text: str) -> None:
         self.written += self.out.write(element(name, text))

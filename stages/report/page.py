@@ -57,11 +57,7 @@ def write_report(path: Path, pairs: Iterable[Row], overview: Overview, max_bytes
         path.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryFile("w+", encoding="utf-8", newline="\n", dir=path.parent) as body:
             pack = Pack(body, budget_of(max_bytes, overview.pictures))
-            for row in pairs:
-                pack.add(row)
-                if pack.written > max_bytes:
-                    break
-            pack.close()
+            pack.add_all(pairs, max_bytes)
             body.seek(0)
             with part.open("w", encoding="utf-8", newline="\n") as out:
                 out.write(_before(pack, overview))

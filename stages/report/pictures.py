@@ -13,6 +13,8 @@ LEAST, MOST = 1_500, 60_000
 """Bounds of the bytes that one picture may take."""
 LADDER = ((768, 80), (640, 76), (512, 72), (448, 68), (384, 64), (320, 58), (256, 52), (224, 46), (192, 40), (160, 34))
 """Longest side in pixels and WebP quality, tried in turn until the picture fits its budget; the last one always does."""
+OVERSHOOT = 1.4
+"""A step is tried where its expected bytes, by area and quality, are at most so many budgets: small pictures compress worse."""
 AS_IT_IS = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 """Formats that browsers show and that hold no script. Anything else is drawn anew."""
 
@@ -65,19 +67,20 @@ def picture(data: bytes, budget: int) -> Picture | None:
 
 
 def _encoded(image: Any, budget: int) -> bytes:
-    """WebP at the first step of the ladder that fits. Steps that are far too large by their area are not tried."""
+    """WebP at the first step of the ladder that fits; steps that the last try shows to be far too large are left out."""
     transparent = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
     drawn = image.convert("RGBA" if transparent else "RGB")
-    data = b""
-    for number, (side, quality) in enumerate(LADDER):
+    data, weight = b"", 0.0
+    for side, quality in LADDER:
         scale = min(1.0, side / max(drawn.size))
         size = (max(1, round(drawn.width * scale)), max(1, round(drawn.height * scale)))
-        if number < len(LADDER) - 1 and data and len(data) > 3 * budget and number % 2:
+        lighter = size[0] * size[1] * quality
+        if data and len(data) * lighter / weight > OVERSHOOT * budget and (side, quality) != LADDER[-1]:
             continue
-        small = drawn if size == drawn.size else drawn.resize(size, reducing_gap=2.0)
         out = io.BytesIO()
-        small.save(out, "WEBP", quality=quality, method=3)
-        data = out.getvalue()
+        small = drawn if size == drawn.size else drawn.resize(size, reducing_gap=2.0)
+        small.save(out, "WEBP", quality=quality, method=2)
+        data, weight = out.getvalue(), lighter
         if len(data) <= budget:
             break
     return data

@@ -1,6 +1,9 @@
 // ---- navigation, keys, start
+function hashed() {
+  try { return decodeURIComponent(location.hash.slice(1)); } catch { return ""; } // somebody typed a lone %
+}
 function route() {
-  const wanted = decodeURIComponent(location.hash.slice(1)), pairs = wanted.startsWith("pair");
+  const wanted = hashed(), pairs = wanted.startsWith("pair");
   $("overview").hidden = pairs;
   $("pairs").hidden = !pairs;
   for (const [tab, on] of [["tab-overview", !pairs], ["tab-pairs", pairs]]) on ? $(tab).setAttribute("aria-current", "page") : $(tab).removeAttribute("aria-current");

@@ -59,7 +59,8 @@ function lineOf(line, mark) {
   return el("span", { class: "only" }, words(line.slice(0, from)), el("em", {}, words(line.slice(from, to))), words(line.slice(to)));
 }
 function block(part, marks) {
-  const whole = marks && marks.every((mark, n) => !part.lines[n].trim() || (mark && mark[1] - mark[0] === part.lines[n].length));
+  // Where nearly every line differs, a rule at the edge says so; a coloured page would say no more.
+  const telling = marks ? part.lines.filter((line) => line.trim()).length : 0, whole = telling && marks.filter((mark, n) => mark && part.lines[n].trim()).length >= 0.85 * telling;
   const body = el("pre"), node = el("div", { class: `block ${part.kind}${whole ? " all" : ""}` }, part.label && el("small", { class: "exit" }, part.label), body);
   const show = (from, to) => body.append(...part.lines.slice(from, to).map((line, n) => lineOf(line, marks && marks[from + n])));
   if (!part.lines.join("").trim()) body.append(el("span", { class: "quiet" }, "no output"));

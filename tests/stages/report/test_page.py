@@ -284,3 +284,10 @@ def test_an_empty_report_opens(tmp_path: Path, watched: Watched) -> None:
     shown(page, "There are no pairs yet.")
     for key in "jkvnbdf":
         page.keyboard.press(key)
+
+
+def test_any_address_opens_the_page(tmp_path: Path, watched: Watched) -> None:
+    write_report(tmp_path / "report.html", coding_pairs(2), Overview("Pairs"))
+    for view in ("#%", "#pair=%E0%A4%A", "#nowhere"):
+        assert watched.open(tmp_path / "report.html", view).locator("#overview").is_visible()
+    shown(watched.open(tmp_path / "report.html", "#pair=none"), "1 of 4")
