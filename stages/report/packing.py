@@ -89,7 +89,7 @@ class Pack:
         if row.get(f"context_{side}") is not None:
             found["context"] = self._context(row[f"context_{side}"])
         if row.get(f"image_{side}") is not None:
-            found["picture"] = self._gallery.place(row[f"image_{side}"])
+            found["picture"] = self._gallery.place(row[f"image_{side}"], row)
         return found
 
     def _context(self, messages: list[dict[str, Any]]) -> tuple[int, int]:

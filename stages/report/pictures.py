@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,8 @@ LADDER = ((768, 80), (640, 76), (512, 72), (448, 68), (384, 64), (320, 58), (256
 """Longest side in pixels and WebP quality, tried in turn until the picture fits its budget; the last one always does."""
 OVERSHOOT = 1.4
 """A step is tried where its expected bytes, by area and quality, are at most so many budgets: small pictures compress worse."""
+CLOSE = ((320, 70), (256, 62), (192, 52), (128, 42), (96, 34))
+"""The same for the close-up of a deciding region."""
 AS_IT_IS = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 """Formats that browsers show and that hold no script. Anything else is drawn anew."""
 
@@ -37,13 +40,25 @@ class Picture:
         return base64.b64encode(self.data).decode()
 
 
+@dataclass(frozen=True)
+class CloseUp:
+    """A part of a picture as the page holds it."""
+
+    mime: str
+    data: bytes
+
+    def base64(self) -> str:
+        """The bytes as text."""
+        return base64.b64encode(self.data).decode()
+
+
 def budget_of(max_bytes: int, pictures: int) -> int:
     """Bytes for one picture, so that all of them and their base64 take nine tenths of the page."""
     return max(LEAST, min(MOST, int(max_bytes * 0.9 * 3 / 4) // max(1, pictures)))
 
 
-def picture(data: bytes, budget: int) -> Picture | None:
-    """The picture within the budget; None where the bytes are no picture that Pillow can read.
+def picture(data: bytes, budget: int, thumbnail: int | None = None) -> Picture | None:
+    """The original within `budget` bytes, else a thumbnail within `thumbnail`, which is `budget` by default; None where the bytes are no picture that Pillow can read.
 
     Raises:
         MissingExtra: Pillow is not installed.
@@ -60,22 +75,35 @@ def picture(data: bytes, budget: int) -> Picture | None:
                 image.verify()
                 return Picture(mime, data, width, height, len(data), exact=True)
             image.draft("RGB", (LADDER[0][0], LADDER[0][0]))  # a JPEG is decoded near the size that is wanted
-            drawn = _encoded(image, budget)
+            drawn = _encoded(image, budget if thumbnail is None else thumbnail)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
         return None
     return Picture("image/webp", drawn, width, height, len(data), exact=False)
 
 
-def _encoded(image: Any, budget: int) -> bytes:
+def close_up(data: bytes, box: Sequence[int], budget: int) -> CloseUp | None:
+    """The deciding region of a picture that is shown as a thumbnail, taken from the original; None where it has none."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data)) as image:  # `picture` has read it already
+        pad = round(0.15 * max(box[2] - box[0], box[3] - box[1])) + 4
+        left, top = max(0, box[0] - pad), max(0, box[1] - pad)
+        right, bottom = min(image.width, box[2] + pad), min(image.height, box[3] + pad)
+        if left >= right or top >= bottom:
+            return None
+        return CloseUp("image/webp", _encoded(image.crop((left, top, right, bottom)), budget, CLOSE))
+
+
+def _encoded(image: Any, budget: int, ladder: Sequence[tuple[int, int]] = LADDER) -> bytes:
     """WebP at the first step of the ladder that fits; steps that the last try shows to be far too large are left out."""
     transparent = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
     drawn = image.convert("RGBA" if transparent else "RGB")
     data, weight = b"", 0.0
-    for side, quality in LADDER:
+    for side, quality in ladder:
         scale = min(1.0, side / max(drawn.size))
         size = (max(1, round(drawn.width * scale)), max(1, round(drawn.height * scale)))
         lighter = size[0] * size[1] * quality
-        if data and len(data) * lighter / weight > OVERSHOOT * budget and (side, quality) != LADDER[-1]:
+        if data and len(data) * lighter / weight > OVERSHOOT * budget and (side, quality) != ladder[-1]:
             continue
         out = io.BytesIO()
         small = drawn if size == drawn.size else drawn.resize(size, reducing_gap=2.0)

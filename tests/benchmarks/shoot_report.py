@@ -24,7 +24,7 @@ from contextrl_data.stages.report import Overview, report_command, write_report
 INK, GRID, SCALE = "#3a3f45", "#e6e3de", 3
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug")
 SHADES = ("#4e79a7", "#e28e2c", "#59a14f")
-CITIES = ("Bergen", "Oslo", "Tromsø")
+CITIES = ("Bergen", "Oslo", "Hamar")
 
 
 def main() -> None:

@@ -1,5 +1,5 @@
 // ---- list, filters and search
-const ITEM = 50;
+let ITEM = 50; // pixels of one entry; questions about pictures take two lines
 const FILTERS = [["method", "method"], ["kind", "kind"], ["domain", "domain"], ["renderer", "renderer"], ["repo", "repository"], ["split", "split"], ["verdict", "verdict"], ["review", "review"]];
 const state = { shown: [], at: -1, blind: false, filters: {} };
 let index = [];
@@ -55,6 +55,7 @@ function itemOf(n) {
   const item = el("div", { class: "item" + (line.answer ? " prose" : ""), role: "option", id: "item-" + n, "aria-selected": String(n === state.at), "aria-posinset": n + 1, "aria-setsize": state.shown.length, onclick: () => go(n) },
     el("b", {}, line.name), el("span", {}, line.answer ? `${what} · ${line.answer}` : what), mark && el("i", { class: "mark " + mark[1], role: "img", "aria-label": mark[2] }, mark[0]));
   item.style.top = n * ITEM + "px";
+  item.style.height = ITEM + "px";
   return item;
 }
 function paint() {

@@ -47,6 +47,7 @@ async function start() {
   overview();
   recall();
   index = await readIndex();
+  if (index.some((line) => line.answer)) ITEM = 68;
   $("tab-count").textContent = count(index.length);
   filters();
   apply();

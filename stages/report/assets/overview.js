@@ -10,7 +10,7 @@ function funnelTable() {
     const dropped = sum(line.dropped), failed = sum(line.failed), all = Math.max(1, line.kept + dropped + failed);
     const why = [
       line.message && el("div", { class: "said" }, line.message),
-      line.steps.length > 0 && el("div", { class: "said" }, line.steps.map(([name, n]) => `${name} ${count(n)}`).join(" → ")),
+      line.steps.length > 0 && el("div", { class: "said" }, line.steps.flatMap(([name, n], place) => [place ? " → " : "", el("span", { class: "whole" }, `${name} ${count(n)}`)])),
       Object.entries(line.dropped).map(([reason, n]) => el("div", {}, el("b", {}, count(n)), ` dropped: ${reason}`)),
       Object.entries(line.failed).map(([where, n]) => el("div", { class: "failed" }, el("b", {}, count(n)), ` failed at ${where}`)),
     ];

@@ -51,7 +51,14 @@ function difference(a, b) {
   return { canvas, share: changed / (width * height) };
 }
 // The deciding region alone, enlarged, with a little of what surrounds it.
-function closeUp(image, pair, side) {
+// Of a thumbnail the page holds the region apart, as sharp as the original.
+async function closeUp(image, pair, side) {
+  if (pair[side].picture.part) {
+    const part = await pictureOf(pair[side].picture.part);
+    part.alt = `Deciding region of picture ${side.toUpperCase()}`;
+    part.height = Math.min(220, 2 * part.naturalHeight);
+    return part;
+  }
   const { width, height } = pair[side].picture, [x0, y0, x1, y1] = pair.box, pad = 0.15 * Math.max(x1 - x0, y1 - y0) + 4;
   const left = Math.max(0, x0 - pad), top = Math.max(0, y0 - pad), wide = Math.min(width, x1 + pad) - left, high = Math.min(height, y1 + pad) - top;
   if (!(wide > 0 && high > 0)) return null;
@@ -94,7 +101,8 @@ async function pictures(pair, hidden) {
     parts.push(el("figure", { class: "one flip" }, label(side), shown));
   } else parts.push(el("div", { class: "two" }, label("a"), label("b"), cell("a"), cell("b")));
   if (both && pair.box && pair.box.length === 4) {
-    const crops = ["a", "b"].map((side) => el("figure", {}, closeUp(images[side], pair, side), el("figcaption", {}, side.toUpperCase())));
+    const crop = async (side) => el("figure", {}, await closeUp(images[side], pair, side), el("figcaption", {}, side.toUpperCase()));
+    const crops = [await crop("a"), await crop("b")];
     parts.push(el("h3", {}, "The deciding region"), el("div", { class: "crops" }, crops));
   }
   return parts;

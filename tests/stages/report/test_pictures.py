@@ -8,14 +8,17 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageDraw
 from report_pages import Watched, bar_chart, image_pair_rows, png, shown
 
 from contextrl_data.stages.report import Overview, write_report
-from contextrl_data.stages.report.pictures import LADDER, LEAST, MOST, budget_of, picture
+from contextrl_data.stages.report.pictures import LADDER, LEAST, MOST, budget_of, close_up, picture
 
 BOX = "document.querySelector('.region').getBoundingClientRect()"
 PICTURE = "document.querySelector('.frame img').getBoundingClientRect()"
+
+
+CHART = png(bar_chart({"a": 5}, 100, 80)[0])
 
 
 def noise(width: int, height: int) -> Image.Image:
@@ -123,6 +126,40 @@ def test_boxes_fit_thumbnails_too(tmp_path: Path, watched: Watched) -> None:
     box, shown_at = page.evaluate(f"{BOX}.toJSON()"), page.evaluate(f"{PICTURE}.toJSON()")
     assert box["width"] == pytest.approx(shown_at["width"] / 2, abs=1)
     assert box["bottom"] == pytest.approx(shown_at["bottom"], abs=1)
+
+
+def test_the_deciding_region_of_a_thumbnail_comes_from_the_original(tmp_path: Path, watched: Watched) -> None:
+    image = noise(1600, 1200)
+    ImageDraw.Draw(image).rectangle((1000, 700, 1003, 711), fill="red")  # too small for any thumbnail
+    (row, _) = image_pair_rows(1)
+    row = {**row, "image_pos": {"bytes": png(image), "path": None}, "image_neg": {"bytes": png(noise(1600, 1200)), "path": None}, "box": [990, 690, 1014, 722]}  # fmt: skip
+    write_report(tmp_path / "report.html", [row], Overview("Charts", pictures=20_000))
+    page = watched.open(tmp_path / "report.html", "#pairs")
+    side = row["correct_option"]
+    part = page.get_by_role("img", name=f"Deciding region of picture {side}")
+    part.wait_for()
+    red = part.evaluate(
+        """image => {
+            const canvas = document.createElement("canvas"), context = canvas.getContext("2d");
+            canvas.width = image.naturalWidth; canvas.height = image.naturalHeight;
+            context.drawImage(image, 0, 0);
+            const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+            let red = 0;
+            for (let n = 0; n < data.length; n += 4) if (data[n] - data[n + 1] > 80) red++;
+            return [red, canvas.width, canvas.height];
+        }"""
+    )
+    assert red[1:] == [24 + 2 * 9, 32 + 2 * 9]
+    assert red[0] > 10
+    assert page.locator("script[id^=picture]").count() == 4
+
+
+@given(st.lists(st.integers(-50, 120), min_size=4, max_size=4))
+def test_any_box_gives_a_region_or_none(box: list[int]) -> None:
+    found = close_up(CHART, box, 2_000)
+    if 0 <= box[0] < box[2] <= 100 and 0 <= box[1] < box[3] <= 80:
+        assert found is not None
+        assert min(Image.open(io.BytesIO(found.data)).size) > 0
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGBA", "CMYK", "I;16", "LA"])
