@@ -5,7 +5,8 @@
 FILE holds real trajectories, one JSON object with `messages` a line (.jsonl or .jsonl.zst); without it the runs shipped
 in data/samples are taken. Each pair shows two of them, varied so that no two pairs share a text, and cut to what a
 prompt of 32,768 tokens leaves for one context. Two rows make a pair, one for each direction, as in an export. Pictures
-are drawn here: three of four pairs are charts, the fourth is noise, the worst case for a thumbnail.
+are drawn here: three of four pairs are charts, the fourth is noise, the worst case for a thumbnail. 252 pairs are drawn;
+further ones are these with other bytes behind the picture's end, which to the report are other pictures.
 
 "answers" is the time from the call to open the file until the page has drawn its list and takes keys; "pair" until the
 first pair is shown; "loaded" until the browser has read the whole file; "walk" the median of 20 steps to another pair.
@@ -23,6 +24,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,8 @@ Row = dict[str, Any]
 Messages = list[dict[str, str]]
 ROOT = Path(__file__).parent.parent.parent
 SAMPLES = ROOT / "data/samples/trajectories/pairs.jsonl"
+DRAWN = 252
+"""Pairs of pictures that are drawn; a multiple of the number of columns."""
 CONTEXT_CHARS = 60_000
 """About half of 32,768 tokens, less the answer."""
 
@@ -193,10 +197,9 @@ def coding_row(number: int, direction: int, sides: list[Messages], patches: list
 def image_rows(count: int) -> Iterator[Row]:
     """Both directions of `count` pairs of pictures."""
     for number in range(count):
-        rng = random.Random(number)
-        values = [rng.randrange(10, 50) for _ in range(6)]
-        other = [value + 40 * (n == number % 6) for n, value in enumerate(values)]
-        sides = [(chart(values, number), values[number % 6]), (chart(other, number), other[number % 6])]
+        values, other, images = drawn(number % DRAWN)
+        tail = number.to_bytes(4, "big")
+        sides = [(images[0] + tail, values[number % 6]), (images[1] + tail, other[number % 6])]
         for direction in (0, 1):
             (image_pos, answer), (image_neg, answer_neg) = sides[direction], sides[1 - direction]
             first = (number + direction) % 2 == 0
@@ -226,6 +229,15 @@ def image_rows(count: int) -> Iterator[Row]:
                 "verdict": "VALID",
                 "judge": "rules",
             }
+
+
+@cache
+def drawn(number: int) -> tuple[list[int], list[int], tuple[bytes, bytes]]:
+    """The values of two charts, and their files."""
+    rng = random.Random(number)
+    values = [rng.randrange(10, 50) for _ in range(6)]
+    other = [value + 40 * (n == number % 6) for n, value in enumerate(values)]
+    return values, other, (chart(values, number), chart(other, number))
 
 
 def chart(values: list[int], number: int) -> bytes:
