@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -137,6 +138,57 @@ def test_hostile_text_is_text(tmp_path: Path, watched: Watched) -> None:
         page.keyboard.press("j")
     assert page.evaluate("window.owned") is None
     assert page.locator("#pair img, #pair script, #overview img, #overview b b").count() == 0
+
+
+def test_hostile_pictures_answers_and_facts_are_text(tmp_path: Path, watched: Watched) -> None:
+    rows = [row for number in range(len(HOSTILE)) for row in image_pair_rows(number)]
+    for place, row in enumerate(rows):
+        bad = HOSTILE[place // 2]
+        row |= dict.fromkeys(("question", "answer", "answer_neg", "method", "domain", "renderer", "licence"), bad)
+        row |= {"choices": [bad], "facts_pos": json.dumps({bad: bad, "__proto__": {"x": bad}}), "facts_neg": "not json"}
+        row |= {"facts_neg": json.dumps({bad: "", "constructor": 1})} if place % 2 else {}
+        row["scores"], row["box"] = (
+            [{"name": bad, "value": float("nan")}],
+            (None, [5, 5, 2, 2], [-9, 0, 9999, 1], [1])[place % 4],
+        )
+        row["image_neg"] = {"bytes": bad.encode(), "path": bad}
+    write_report(tmp_path / "report.html", rows, Overview("Pictures"))
+    page = watched.open(tmp_path / "report.html", "#pairs")
+    for place, row in enumerate(rows):
+        shown(page, f"{place + 1} of {len(rows)}")
+        assert row["answer"] in (page.text_content("#pair") or "")
+        page.keyboard.press("d")
+        page.keyboard.press("j")
+    assert page.evaluate("window.owned") is None
+    assert page.locator("#pair script, #pair img[onerror]").count() == 0
+
+
+def test_the_policy_stops_other_scripts_and_every_request(tmp_path: Path, browser: Browser) -> None:
+    write_report(tmp_path / "report.html", coding_pairs(2), Overview("Pairs"))
+    page = browser.new_page()
+    refused: list[str] = []
+    page.on("console", lambda message: refused.append(message.text))
+    page.goto(f"file://{tmp_path}/report.html")
+    page.wait_for_selector("html[data-ready]")
+    for tag, source in (("script", "x.js"), ("img", "x.png"), ("iframe", "x.html"), ("link", "x.css")):
+        page.evaluate(
+            """([tag, source]) => new Promise((done) => {
+                const node = document.createElement(tag);
+                node.rel = "stylesheet";
+                node.onerror = done;
+                node.onload = done;
+                node[tag === "link" ? "href" : "src"] = "http://127.0.0.1:9/" + source;
+                document.body.append(node);
+            })""",
+            [tag, source],
+        )
+    page.evaluate(
+        "() => { const node = document.createElement('script'); node.text = 'window.owned = 1'; document.body.append(node); }"
+    )
+    assert page.evaluate("fetch('http://127.0.0.1:9/x').then(() => 'sent', () => 'refused')") == "refused"
+    assert page.evaluate("window.owned") is None
+    assert sum("Content Security Policy" in line for line in refused) >= 6, refused
+    page.close()
 
 
 def test_many_pairs_are_unpacked_only_when_opened(tmp_path: Path, watched: Watched) -> None:
