@@ -25,7 +25,7 @@ function evidence(pair, images) {
 function sideHead(pair, side, detail) {
   const { right } = pair[side], shows = pair.question && pair[side].picture ? ` · ${right ? pair.answer : pair.answer_neg}` : "";
   const label = state.blind ? chip("hidden") : right ? chip("C+ supports the answer", "good") : chip("C− does not", "bad");
-  return el("div", { class: "side " + (state.blind ? "" : right ? "right" : "wrong") }, el("h3", {}, el("span", { class: "letter" }, side.toUpperCase()), state.blind ? "" : shows.slice(3)), label, el("small", {}, detail));
+  return el("div", { class: "side " + (state.blind ? "" : right ? "right" : "wrong") }, el("h3", {}, el("span", { class: "letter" }, side.toUpperCase()), state.blind ? "" : shows.slice(3)), label, !state.blind && el("small", {}, detail)); // the run's name and outcome may tell
 }
 function details(option) {
   const outcome = option.resolved === null || option.resolved === undefined ? "" : option.resolved ? "resolved" : "unresolved";

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from report_pages import Watched, coding_pairs, shown
+from report_pages import Watched, coding_pairs, image_pair_rows, shown
 from typer.testing import CliRunner
 
 from contextrl_data.pipeline.cli import app
-from contextrl_data.pipeline.errors import InputError, RunError
+from contextrl_data.pipeline.errors import InputError, MissingExtra, RunError
 from contextrl_data.stages.card import write_card
 from contextrl_data.stages.export import write_dataset
-from contextrl_data.stages.report import report_command
+from contextrl_data.stages.images.rows import IMAGE_PAIR
+from contextrl_data.stages.report import Overview, report_command, write_report
 from contextrl_data.stages.rows import PAIR
 
 
@@ -69,3 +75,38 @@ def test_a_damaged_dataset_is_one_line(dataset: Path) -> None:
     next(dataset.glob("data/*.parquet")).write_bytes(b"PAR1")
     with pytest.raises(InputError, match=r"cannot read .*parquet"):
         report_command(dataset.parent, str(dataset), None)
+
+
+def test_a_dataset_of_pictures_is_shown_from_its_folder(tmp_path: Path, watched: Watched) -> None:
+    rows = [{**row, "split": "train"} for number in range(6) for row in image_pair_rows(number)]
+    folder = tmp_path / "charts"
+    (folder / "data").mkdir(parents=True)
+    name = "data/train-00000-of-00001.parquet"
+    pq.write_table(pa.Table.from_pylist(rows, schema=IMAGE_PAIR), folder / name)
+    counted = {column: dict(Counter(row[column] for row in rows)) for column in ("judge", "verdict", "licence")}
+    record = {
+        "title": "Charts",
+        "rows": 12,
+        "splits": {"train": {"rows": 12, "nbytes": 1, "baselines": []}},
+        "files": [{"id": name, "split": "train"}],
+        "counts": {**counted, "model": {}, "domain": {"chart": 12}},
+        "distinct": {"pairs": 6, "groups": 6},
+        "checks": [],
+        "sources": [],
+        "baselines": [],
+        "funnel": [],
+        "config": {},
+    }
+    (folder / "provenance.json").write_text(json.dumps(record))
+    page = watched.open(report_command(tmp_path, str(folder), None), "#pairs")
+    assert page.inner_text("#found") == "12 of 12 pairs"
+    shown(page, "C+ supports the answer")
+    assert page.locator(".frame img").count() == 2
+
+
+def test_pictures_without_pillow_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = image_pair_rows(1)
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(MissingExtra, match=r"a report with pictures needs .*\[images\]"):
+        write_report(tmp_path / "report.html", rows, Overview("Charts"))
+    assert list(tmp_path.iterdir()) == []

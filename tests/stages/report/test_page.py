@@ -113,7 +113,9 @@ def test_the_sides_are_labelled_aligned_and_can_be_hidden(tmp_path: Path, watche
     assert not any(line.strip() in other.split("\n") for line in differing)
     page.keyboard.press("b")
     page.get_by_text("C+ supports the answer").wait_for(state="detached")
-    assert "Evidence" not in page.inner_text("#pair")
+    hidden = page.inner_text("#pair")
+    for telling in ("Evidence", row["trajectory_pos"], row["instance_neg"], "resolved"):
+        assert telling not in hidden
 
 
 def test_hostile_text_is_text(tmp_path: Path, watched: Watched) -> None:
