@@ -1,7 +1,7 @@
 // ---- list, filters and search
 let ITEM = 50; // pixels of one entry; questions about pictures take two lines
 const FILTERS = [["method", "method"], ["kind", "kind"], ["domain", "domain"], ["renderer", "renderer"], ["repo", "repository"], ["split", "split"], ["verdict", "verdict"], ["review", "review"]];
-const state = { shown: [], at: -1, blind: false, filters: {} };
+const state = { shown: [], at: -1, blind: false, filters: {}, unsure: 0 };
 let index = [];
 
 function valueOf(line, name) {
@@ -61,12 +61,13 @@ function itemOf(n) {
 function paint() {
   const list = $("list"), from = Math.max(0, Math.floor(list.scrollTop / ITEM) - 5);
   const to = Math.min(state.shown.length, from + Math.ceil(list.clientHeight / ITEM) + 10);
-  $("spacer").replaceChildren(...Array.from({ length: Math.max(0, to - from) }, (_, n) => itemOf(from + n)));
+  const items = Array.from({ length: Math.max(0, to - from) }, (_, n) => itemOf(from + n));
+  if (state.at >= 0 && (state.at < from || state.at >= to)) items.push(itemOf(state.at)); // the active one is always there
+  $("spacer").replaceChildren(...items);
   if (state.at >= 0) list.setAttribute("aria-activedescendant", "item-" + state.at); else list.removeAttribute("aria-activedescendant");
-  const waiting = new Set(index.filter((line) => line.verdict === "UNCERTAIN").map((line) => line.pair_id));
   const done = [...verdicts.values()].filter((one) => one.verdict).length;
-  $("reviews").hidden = !waiting.size && !verdicts.size;
-  $("progress").textContent = done ? plural(done, "verdict") : `${count(waiting.size)} to review`;
+  $("reviews").hidden = !state.unsure && !verdicts.size;
+  $("progress").textContent = done ? plural(done, "verdict") : `${count(state.unsure)} to review`;
   $("save").disabled = !verdicts.size;
 }
 

@@ -47,7 +47,8 @@ async function start() {
   overview();
   recall();
   index = await readIndex();
-  if (index.some((line) => line.answer)) ITEM = 68;
+  if (index.some((line) => line.answer && line.name.length > 34)) ITEM = 68;
+  state.unsure = new Set(index.filter((line) => line.verdict === "UNCERTAIN").map((line) => line.pair_id)).size;
   $("tab-count").textContent = count(index.length);
   filters();
   apply();
