@@ -39,7 +39,9 @@ SCRIPTS = (
     "align.js",
     "trajectory.js",
     "pictures.js",
+    "evidence.js",
     "pair.js",
+    "walk.js",
     "main.js",
 )
 """Joined in this order to one style and one script."""

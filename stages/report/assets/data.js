@@ -1,6 +1,7 @@
 // ---- data: deflated chunks, unpacked when a pair of theirs is first shown
 const head = JSON.parse($("data-head").textContent);
-const chunks = new Map(), CHUNKS_HELD = 12;
+const chunks = new Map(),
+  CHUNKS_HELD = 12;
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 // The script runs while the rest of a large file is still being read: wait for an element that is to come.
@@ -31,12 +32,19 @@ async function contextOf([number, place]) {
   return chunk.contexts[place].map(([role, text]) => ({ role, text: chunk.texts[text] }));
 }
 async function pairOf(line) {
-  const pair = (await unpack(line.chunk)).pairs[line.place], sides = {};
+  const pair = (await unpack(line.chunk)).pairs[line.place],
+    sides = {};
   for (const side of ["a", "b"]) {
     sides[side] = { ...pair[side], right: pair[side].side === "pos" };
     if (pair[side].context) sides[side].messages = await contextOf(pair[side].context);
     const of = (name) => pair.row[`${name}_${pair[side].side}`];
-    Object.assign(sides[side], { instance: of("instance"), trajectory: of("trajectory"), model: of("model"), resolved: of("resolved"), statement: of("problem_statement") });
+    Object.assign(sides[side], {
+      instance: of("instance"),
+      trajectory: of("trajectory"),
+      model: of("model"),
+      resolved: of("resolved"),
+      statement: of("problem_statement"),
+    });
   }
   return { ...pair.row, ...sides };
 }
@@ -48,7 +56,7 @@ async function pictureOf(picture) {
   return image;
 }
 async function readIndex() {
-  const columns = await inflate("data-index"), names = Object.keys(columns);
+  const columns = await inflate("data-index"),
+    names = Object.keys(columns);
   return (columns.id || []).map((_, n) => Object.fromEntries(names.map((name) => [name, columns[name][n]])));
 }
-

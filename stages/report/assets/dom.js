@@ -7,7 +7,8 @@ function el(tag, attributes, ...children) {
   for (const [name, value] of Object.entries(attributes || {})) {
     if (name === "class") node.className = value;
     else if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (value !== undefined && value !== null && value !== false) node.setAttribute(name, value === true ? "" : value);
+    else if (value !== undefined && value !== null && value !== false)
+      node.setAttribute(name, value === true ? "" : value);
   }
   node.append(...children.flat(3).filter((child) => child !== null && child !== undefined && child !== false));
   return node;
@@ -22,12 +23,25 @@ function figure(value) {
 }
 function tableOf(caption, heads, rows) {
   const th = heads.map((h) => el("th", { class: h.startsWith("#") ? "n" : "", scope: "col" }, h.replace("#", "")));
-  return el("div", { class: "scroll" }, el("table", { "aria-label": caption }, el("thead", {}, el("tr", {}, th)), el("tbody", {}, rows)));
+  return el(
+    "div",
+    { class: "scroll" },
+    el("table", { "aria-label": caption }, el("thead", {}, el("tr", {}, th)), el("tbody", {}, rows)),
+  );
 }
-function kept(name, fallback) { // a browser may refuse to keep things for a file
-  try { return localStorage.getItem(name) ?? fallback; } catch { return fallback; }
+function kept(name, fallback) {
+  // a browser may refuse to keep things for a file
+  try {
+    return localStorage.getItem(name) ?? fallback;
+  } catch {
+    return fallback;
+  }
 }
 function keep(name, value) {
-  try { localStorage.setItem(name, value); return true; } catch { return false; }
+  try {
+    localStorage.setItem(name, value);
+    return true;
+  } catch {
+    return false;
+  }
 }
-

@@ -40,7 +40,12 @@ function marksOf(left, right) {
       marks.set(part, found.a).set(b[n], found.b);
     });
   }
-  for (const part of [...left.parts, ...right.parts]) if (!marks.has(part)) marks.set(part, part.lines.map((line) => [0, line.length]));
+  for (const part of [...left.parts, ...right.parts])
+    if (!marks.has(part))
+      marks.set(
+        part,
+        part.lines.map((line) => [0, line.length]),
+      );
   return marks;
 }
 // How much of two aligned steps differs: the share of their lines that the other side does not have, 0 to 1.
@@ -50,26 +55,50 @@ function shareOf(marks) {
 }
 const MASKED = /(<[A-Z_]+_MASKED>)/;
 function words(text) {
-  return text.split(MASKED).map((part, n) => (n % 2 ? el("mark", {}, part.slice(1, -1).replaceAll("_", " ").toLowerCase()) : part));
+  return text
+    .split(MASKED)
+    .map((part, n) => (n % 2 ? el("mark", {}, part.slice(1, -1).replaceAll("_", " ").toLowerCase()) : part));
 }
 function lineOf(line, mark) {
   if (!mark || !line.trim()) return el("span", {}, words(line));
   const [from, to] = mark;
   if (from === 0 && to === line.length) return el("span", { class: "only" }, words(line));
-  return el("span", { class: "only" }, words(line.slice(0, from)), el("em", {}, words(line.slice(from, to))), words(line.slice(to)));
+  return el(
+    "span",
+    { class: "only" },
+    words(line.slice(0, from)),
+    el("em", {}, words(line.slice(from, to))),
+    words(line.slice(to)),
+  );
 }
 function block(part, marks) {
   // Where nearly every line differs, a rule at the edge says so; a coloured page would say no more.
-  const telling = marks ? part.lines.filter((line) => line.trim()).length : 0, whole = telling && marks.filter((mark, n) => mark && part.lines[n].trim()).length >= 0.85 * telling;
-  const body = el("pre"), node = el("div", { class: `block ${part.kind}${whole ? " all" : ""}` }, part.label && el("small", { class: "exit" }, part.label), body);
-  const show = (from, to) => body.append(...part.lines.slice(from, to).map((line, n) => lineOf(line, marks && marks[from + n])));
+  const telling = marks ? part.lines.filter((line) => line.trim()).length : 0,
+    whole = telling && marks.filter((mark, n) => mark && part.lines[n].trim()).length >= 0.85 * telling;
+  const body = el("pre"),
+    node = el(
+      "div",
+      { class: `block ${part.kind}${whole ? " all" : ""}` },
+      part.label && el("small", { class: "exit" }, part.label),
+      body,
+    );
+  const show = (from, to) =>
+    body.append(...part.lines.slice(from, to).map((line, n) => lineOf(line, marks && marks[from + n])));
   if (!part.lines.join("").trim()) body.append(el("span", { class: "quiet" }, "no output"));
   else if (part.lines.length <= CLIPPED + 4) show(0, part.lines.length);
   else {
     show(0, CLIPPED);
-    const hidden = part.lines.length - CLIPPED, differ = marks ? marks.slice(CLIPPED).filter(Boolean).length : 0;
-    const button = el("button", { type: "button", class: "more" }, `Show ${plural(hidden, "more line")}${differ ? `, ${count(differ)} of them only here` : ""}`);
-    button.addEventListener("click", () => { show(CLIPPED, part.lines.length); button.remove(); });
+    const hidden = part.lines.length - CLIPPED,
+      differ = marks ? marks.slice(CLIPPED).filter(Boolean).length : 0;
+    const button = el(
+      "button",
+      { type: "button", class: "more" },
+      `Show ${plural(hidden, "more line")}${differ ? `, ${count(differ)} of them only here` : ""}`,
+    );
+    button.addEventListener("click", () => {
+      show(CLIPPED, part.lines.length);
+      button.remove();
+    });
     node.append(button);
   }
   return node;
@@ -83,25 +112,37 @@ function stepCell(step, marks, side) {
 function rowsOf(a, b) {
   const rows = [];
   for (const [left, right] of align(stepsOf(a), stepsOf(b))) {
-    const same = Boolean(left && right && left.key === right.key), last = rows[rows.length - 1];
+    const same = Boolean(left && right && left.key === right.key),
+      last = rows[rows.length - 1];
     if (same && last && last.same && last.steps[0][0].task === left.task) last.steps.push([left, right]);
     else rows.push({ same, steps: [[left, right]] });
   }
   return rows;
 }
 function sameTitle(steps) {
-  const name = (n) => (steps.length === 1 ? steps[0][n].title : `${steps[0][n].title}–${steps[steps.length - 1][n].title.replace(/\D+/, "")}`).replace(/^Step(?= \d+–)/, "Steps");
-  return name(0) === name(1) ? `${name(0)}: the same in both` : `${name(0)} of A, ${name(1).toLowerCase()} of B: the same`;
+  const name = (n) =>
+    (steps.length === 1
+      ? steps[0][n].title
+      : `${steps[0][n].title}–${steps[steps.length - 1][n].title.replace(/\D+/, "")}`
+    ).replace(/^Step(?= \d+–)/, "Steps");
+  return name(0) === name(1)
+    ? `${name(0)}: the same in both`
+    : `${name(0)} of A, ${name(1).toLowerCase()} of B: the same`;
 }
 function trajectories(pair) {
-  const rows = rowsOf(pair.a.messages, pair.b.messages), differing = rows.filter((row) => !row.same).length;
+  const rows = rowsOf(pair.a.messages, pair.b.messages),
+    differing = rows.filter((row) => !row.same).length;
   const nodes = rows.flatMap((row, n) => {
     if (row.same) {
       const body = el("details", { class: "same", "data-row": n }, el("summary", {}, sameTitle(row.steps)));
-      body.addEventListener("toggle", () => { if (body.children.length === 1) body.append(...row.steps.flatMap(([step]) => step.parts.map((part) => block(part, null)))); });
+      body.addEventListener("toggle", () => {
+        if (body.children.length === 1)
+          body.append(...row.steps.flatMap(([step]) => step.parts.map((part) => block(part, null))));
+      });
       return [body];
     }
-    const [left, right] = row.steps[0], marks = left && right ? marksOf(left, right) : null;
+    const [left, right] = row.steps[0],
+      marks = left && right ? marksOf(left, right) : null;
     row.share = marks ? shareOf(marks) : 1;
     const cells = [stepCell(left, marks, "A"), stepCell(right, marks, "B")];
     cells[0].dataset.row = n;
@@ -112,8 +153,17 @@ function trajectories(pair) {
 // A strip of ticks, one for each row of the alignment: what differs, seen at once; a click goes there.
 function strip(rows) {
   const ticks = rows.map((row, n) => {
-    const [left, right] = row.steps[0], kind = row.same ? "even" : !left ? "right" : !right ? "left" : "both";
-    const tick = el("button", { type: "button", tabindex: "-1", class: "tick " + kind, title: row.same ? sameTitle(row.steps) : `${(left || right).title}: ${left && right ? "differs" : left ? "only in A" : "only in B"}`, onclick: () => toRow(n) });
+    const [left, right] = row.steps[0],
+      kind = row.same ? "even" : !left ? "right" : !right ? "left" : "both";
+    const tick = el("button", {
+      type: "button",
+      tabindex: "-1",
+      class: "tick " + kind,
+      title: row.same
+        ? sameTitle(row.steps)
+        : `${(left || right).title}: ${left && right ? "differs" : left ? "only in A" : "only in B"}`,
+      onclick: () => toRow(n),
+    });
     tick.style.flexGrow = row.steps.length;
     tick.style.opacity = 0.3 + 0.7 * row.share;
     return tick;
@@ -133,8 +183,8 @@ function stickyHeight() {
 function nextDifference(step) {
   const top = $("pair").getBoundingClientRect().top + stickyHeight() + 10;
   const rows = [...document.querySelectorAll("#pair .step[data-row], #pair .step.none[data-row]")];
-  const below = rows.filter((row) => row.getBoundingClientRect().top > top + 1), above = rows.filter((row) => row.getBoundingClientRect().top < top - 12);
+  const below = rows.filter((row) => row.getBoundingClientRect().top > top + 1),
+    above = rows.filter((row) => row.getBoundingClientRect().top < top - 12);
   const wanted = step > 0 ? below[0] : above[above.length - 1];
   if (wanted) toRow(Number(wanted.dataset.row));
 }
-

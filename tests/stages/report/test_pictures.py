@@ -49,6 +49,22 @@ def test_two_pictures_with_their_answers_and_the_deciding_region(tmp_path: Path,
     assert page.get_by_role("img", name="Deciding region of picture A").is_visible()
 
 
+def test_pictures_are_filtered_by_method_and_found_by_question_and_answer(tmp_path: Path, watched: Watched) -> None:
+    rows = [row for number in range(9) for row in image_pair_rows(number)]
+    rows[0]["domain"] = "table"
+    write_report(tmp_path / "report.html", rows, Overview("Charts"))
+    page = watched.open(tmp_path / "report.html", "#pairs")
+    page.get_by_label("Filter by method").select_option("edited")
+    assert page.inner_text("#found") == "6 of 18 pairs"
+    page.get_by_label("Filter by domain").select_option("table")
+    assert page.inner_text("#found") == "1 of 18 pairs"
+    page.get_by_role("button", name="Clear").click()
+    assert page.inner_text("#found") == "18 of 18 pairs"
+    page.get_by_label("Search").fill("value OSLO")
+    assert page.inner_text("#found") == "2 of 18 pairs"
+    assert page.get_by_label("Filter by renderer").count() == 0, "there is nothing to choose"
+
+
 def test_the_difference_is_where_the_bar_grew_and_nowhere_else(tmp_path: Path, watched: Watched) -> None:
     (row, _) = image_pair_rows(1)
     write_report(tmp_path / "report.html", [row], Overview("Charts"))
