@@ -150,7 +150,7 @@ def build_coding_pairs(config: CodingConfig, console: Console) -> int:
     dataset = build.path / "dataset"
     publish_files(finished["export"].folder.files / "dataset", dataset)
     record = write_card(dataset, build.funnel(), config.model_dump(mode="json", exclude={"run"}))
-    report = report_command(config.run.root, str(build.path), None, config.report_pairs)
+    report = report_command(config.run.root, str(build.path), None, config.report_pairs, say=console.print)
     _say(console, build, finished, record, dataset, report)
     return _exit_code(console, config, finished)
 
