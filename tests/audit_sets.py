@@ -57,7 +57,9 @@ STRENGTH = 0.75
 BENCHMARK_TEXT = " ".join(f"benchmark sentence number {n} speaks of its own matter" for n in range(6))
 
 
-def text_rows(seed: int, count: int = 300, *, plant: str = "", both: bool = False, prose: bool = False) -> Rows:
+def text_rows(
+    seed: int, count: int = 300, *, plant: str = "", both: bool = False, prose: bool = False, lines: int = 40
+) -> Rows:
     """`count` directed pairs in groups of five; `both` makes the two directions of each, `prose` plain answers."""
     rng = random.Random(f"{seed} {plant} {both} {prose}")
     prose = prose or plant == "answer_verbatim"
@@ -67,7 +69,7 @@ def text_rows(seed: int, count: int = 300, *, plant: str = "", both: bool = Fals
         if number % 5 == 0:
             words = [f"topic{rng.randrange(400)}" for _ in range(12)]
             longer = rng.random() < 0.5  # a whole group leans one way
-        sides = [_side(rng, words, longer == (place == 0)) for place in (0, 1)]
+        sides = [_side(rng, words, lines + rng.randrange(6) + 4 * (longer == (place == 0))) for place in (0, 1)]
         answers = [_answer(rng, number, place, prose) for place in (0, 1)]
         coin = rng.random() < 0.5
         for place in (0, 1) if both else (0,):
@@ -94,8 +96,7 @@ def text_rows(seed: int, count: int = 300, *, plant: str = "", both: bool = Fals
     return rows
 
 
-def _side(rng: random.Random, words: list[str], longer: bool) -> list[str]:
-    count = 40 + rng.randrange(6) + 4 * longer
+def _side(rng: random.Random, words: list[str], count: int) -> list[str]:
     lines = [
         " ".join([*rng.choices(words, k=3), f"value_{rng.randrange(3000)}", f"seen{rng.randrange(200)}"])
         for _ in range(count)
@@ -163,16 +164,17 @@ def _plant_rows(rng: random.Random, rows: Rows, plant: str) -> None:
         one["context_neg"][1] += "\n" + BENCHMARK_TEXT
 
 
-def image_rows(seed: int, count: int = 200, *, plant: str = "", both: bool = False) -> Rows:
+def image_rows(seed: int, count: int = 200, *, plant: str = "", both: bool = False, size: int = 96) -> Rows:
     """`count` directed pairs of small pictures: a scene, and the scene with one patch changed."""
     rng = random.Random(f"{seed} {plant} {both} images")
     noise = np.random.default_rng(rng.randrange(2**32))
     rows: Rows = []
     for number in range(count // 2 if both else count):
-        base = _scene(noise)
+        base = _scene(noise, size)
         changed = base.copy()
-        x, y = rng.randrange(60), rng.randrange(60)
-        changed[y : y + 30, x : x + 30] = noise.integers(0, 255, 3)
+        part = size // 3
+        x, y = rng.randrange(size - part), rng.randrange(size - part)
+        changed[y : y + part, x : x + part] = noise.integers(0, 255, 3)
         pictures = [base, changed] if rng.random() < 0.5 else [changed, base]
         packed = [_encoded(Image.fromarray(picture), "PNG") for picture in pictures]
         lean = rng.random() < STRENGTH
@@ -191,7 +193,7 @@ def image_rows(seed: int, count: int = 200, *, plant: str = "", both: bool = Fal
                     "group": f"scene {number // 2}",
                     "split": SPLITS[number // 2 % len(SPLITS)],
                     "question": "What stands there?",
-                    "answer": f"object {rng.randrange(30)}",
+                    "answer": f"object {2 * rng.randrange(15) + place}",
                     "image_pos": {"bytes": packed[place], "path": None},
                     "image_neg": {"bytes": packed[1 - place], "path": None},
                     "embedding_pos": vectors[place].tolist(),
@@ -209,10 +211,10 @@ def image_rows(seed: int, count: int = 200, *, plant: str = "", both: bool = Fal
     return rows
 
 
-def _scene(noise: np.random.Generator) -> np.ndarray:
-    """96 x 96: soft blobs, a little grain."""
-    blobs = Image.fromarray(noise.integers(0, 255, (6, 6, 3), np.uint8)).resize((96, 96), Image.Resampling.BICUBIC)
-    return np.clip(np.asarray(blobs, float) + noise.normal(0, 2, (96, 96, 1)), 0, 255).astype(np.uint8)
+def _scene(noise: np.random.Generator, size: int) -> np.ndarray:
+    """Soft blobs, a little grain."""
+    blobs = Image.fromarray(noise.integers(0, 255, (6, 6, 3), np.uint8)).resize((size, size), Image.Resampling.BICUBIC)
+    return np.clip(np.asarray(blobs, float) + noise.normal(0, 2, (size, size, 1)), 0, 255).astype(np.uint8)
 
 
 def _mark(picture: np.ndarray, plant: str) -> bytes:
@@ -220,7 +222,7 @@ def _mark(picture: np.ndarray, plant: str) -> bytes:
     if plant == "more_pixels":
         image = image.resize((104, 104))
     elif plant == "sharper":
-        image = image.filter(ImageFilter.UnsharpMask(2, 60, 0))
+        image = image.filter(ImageFilter.UnsharpMask(2, 200, 0))
     elif plant == "jpeg":  # a picture that has been a JPEG, though it is a PNG now
         image = Image.open(io.BytesIO(_encoded(image, "JPEG", quality=80)))
     return _encoded(image, "PNG", compress_level=0 if plant == "more_bytes" else 6)

@@ -58,8 +58,8 @@ class DuplicateConfig(StageConfig):
 
     near: float = Field(default=0.9, gt=0, le=1)
     """Jaccard similarity of two texts' word 5-grams from which they count as near-duplicates."""
-    image_distance: int = Field(default=8, ge=0, le=64)
-    """Most bits of 256 in which the perceptual hashes of two near-duplicate images differ."""
+    image_distance: int = Field(default=40, ge=0, le=256)
+    """Most bits of 256 in which the perceptual hashes of two near-duplicate images differ; `image_difference` confirms."""
     image_difference: float = Field(default=2.0, ge=0)
     """Largest difference of two near-duplicate images after both are scaled to 32 x 32: grey levels of 255, the mean
     over the tenth of the picture that differs most."""
@@ -77,6 +77,8 @@ class ContaminationConfig(StageConfig):
     images: list[Path] = Field(default=[])
     """Benchmark images: a folder of images, or a text file of perceptual hashes (`imagehash.phash`, 64 hex digits for
     `hash_size=16`), one a line."""
+    image_distance: int = Field(default=16, ge=0, le=256)
+    """Most bits of 256 in which an image may differ from a listed hash, where there is no image to confirm it."""
     ngram: int = Field(default=13, ge=3)
     """Words of an n-gram. Of a text with fewer words the whole text must occur."""
     share: float = Field(default=0.5, gt=0, le=1)

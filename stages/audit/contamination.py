@@ -9,17 +9,17 @@ from fnmatch import translate
 from pathlib import Path
 
 from contextrl_data.pipeline.errors import InputError
-from contextrl_data.stages.audit.config import ContaminationConfig
-from contextrl_data.stages.audit.duplicates import near_hashes
+from contextrl_data.stages.audit.config import ContaminationConfig, DuplicateConfig
+from contextrl_data.stages.audit.duplicates import near_hashes, thumb_difference, thumb_of
 from contextrl_data.stages.audit.measure import Measured
-from contextrl_data.stages.audit.picture import HASH_SIZE, describe
+from contextrl_data.stages.audit.picture import HASH_SIZE, Picture, describe
 from contextrl_data.stages.audit.result import Finding
 from contextrl_data.stages.facts import BENCHMARK_MARK
 
 _DIGITS = HASH_SIZE * HASH_SIZE // 4
 
 
-def contamination(rows: Sequence[Measured], config: ContaminationConfig, distance: int) -> Iterator[Finding]:
+def contamination(rows: Sequence[Measured], config: ContaminationConfig, twins: DuplicateConfig) -> Iterator[Finding]:
     """Everything of a benchmark that was found."""
     marked = [row.id for row in rows if BENCHMARK_MARK in row.source]
     if marked:
@@ -29,7 +29,7 @@ def contamination(rows: Sequence[Measured], config: ContaminationConfig, distanc
     told = [f"{row.id} holds {', '.join(row.benchmark_texts[:3])}" for row in rows if row.benchmark_texts]
     if told:
         yield Finding.of("benchmark texts", "fail", "rows that hold a benchmark's text", told)
-    if config.images and (seen := _by_image(rows, config.images, distance)):
+    if config.images and (seen := _by_image(rows, config, twins)):
         yield Finding.of("benchmark images", "fail", "images that look like a benchmark's", seen)
 
 
@@ -62,24 +62,33 @@ def _listed(name: str, exact: set[str], pattern: re.Pattern[str] | None) -> bool
     return name in exact or (pattern is not None and pattern.match(name) is not None)
 
 
-def _by_image(rows: Sequence[Measured], paths: Sequence[Path], distance: int) -> list[str]:
-    listed = [value for path in paths for value in _hashes(path.expanduser())]
-    own: dict[bytes, str] = {}
-    for row in rows:
-        for picture in row.pictures or ():
-            if picture.phash:
-                own.setdefault(picture.phash, row.id)
-    hashes = [*own, *(value for _, value in listed)]
+def _by_image(rows: Sequence[Measured], config: ContaminationConfig, twins: DuplicateConfig) -> list[str]:
+    """Rows whose image is a benchmark's: near its hash and, where the image itself is there, near its pixels."""
+    listed = [one for path in config.images for one in _pictures(path.expanduser())]
+    own = {one.key: (one, row.id) for row in rows for one in row.pictures or () if one.phash}
+    pictures = [one for one, _ in own.values()]
+    names = [name for _, name in own.values()]
+    hashes = [one.phash for one in (*pictures, *(one for _, one in listed))]
     found: dict[int, str] = {}
-    for first, second in near_hashes(hashes, distance) if own and listed else ():
+    most = max(twins.image_distance, config.image_distance)
+    for first, second in near_hashes(hashes, most) if pictures and listed else ():
         for i, j in zip(first.tolist(), second.tolist(), strict=True):
-            if i < len(own) <= j:
-                found.setdefault(i, f"{own[hashes[i]]} ~ {listed[j - len(own)][0]}")
+            if i < len(pictures) <= j:
+                name, other = listed[j - len(pictures)]
+                if _same_picture(pictures[i], other, config, twins):
+                    found.setdefault(i, f"{names[i]} ~ {name}")
     return [found[place] for place in sorted(found)]
 
 
-def _hashes(path: Path) -> list[tuple[str, bytes]]:
-    """Names and perceptual hashes of a folder of images, or of a list."""
+def _same_picture(one: Picture, other: Picture, config: ContaminationConfig, twins: DuplicateConfig) -> bool:
+    if not other.thumb:  # a hash on a list
+        bits = int.from_bytes(one.phash, "big") ^ int.from_bytes(other.phash, "big")
+        return bits.bit_count() <= config.image_distance
+    return thumb_difference(thumb_of(one), thumb_of(other)) <= twins.image_difference
+
+
+def _pictures(path: Path) -> list[tuple[str, Picture]]:
+    """Names and pictures of a folder of images, or of a list of hashes."""
     if path.is_dir():
         try:
             pictures = [(file.name, describe(file.read_bytes())) for file in sorted(path.rglob("*")) if file.is_file()]
@@ -87,7 +96,7 @@ def _hashes(path: Path) -> list[tuple[str, bytes]]:
             raise InputError(
                 f"the benchmark images {path} cannot be read: {error}", "give a readable folder"
             ) from error
-        found = [(name, picture.phash) for name, picture in pictures if picture.phash]
+        found = [(name, picture) for name, picture in pictures if picture.phash]
         if not found:
             raise InputError(f"{path} holds no image", "give a folder of images, or a text file of hashes")
         return found
@@ -98,7 +107,7 @@ def _hashes(path: Path) -> list[tuple[str, bytes]]:
             f"{path} holds {wrong[0][:80]!r}, which is no hash of {_DIGITS} hex digits",
             f"make them with str(imagehash.phash(image, hash_size={HASH_SIZE}))",
         )
-    return [(line.lower(), bytes.fromhex(line)) for line in lines]
+    return [(line.lower(), Picture(line.lower(), phash=bytes.fromhex(line))) for line in lines]
 
 
 def _lines(path: Path, what: str) -> list[str]:

@@ -12,6 +12,7 @@ from contextrl_data.pipeline.errors import MissingExtra
 from contextrl_data.stages.audit.config import DuplicateConfig
 from contextrl_data.stages.audit.groups import pair_names
 from contextrl_data.stages.audit.measure import Measured
+from contextrl_data.stages.audit.picture import Picture
 from contextrl_data.stages.audit.result import Finding
 from contextrl_data.stages.audit.words import jaccard
 
@@ -22,6 +23,7 @@ BLOCK = 1024
 """Hashes that are compared with all others at once."""
 
 Places = npt.NDArray[np.int64]
+Thumb = npt.NDArray[np.int16]
 
 
 def duplicates(rows: Sequence[Measured], config: DuplicateConfig) -> list[Finding]:
@@ -135,14 +137,19 @@ def picture_twins(rows: Sequence[Measured], config: DuplicateConfig) -> Iterator
     pictures = list({one.key: one for row in rows for one in row.pictures or () if one.phash}.values())
     if len(pictures) < 2:
         return
-    thumbs = np.array([np.frombuffer(one.thumb, np.uint8) for one in pictures], np.int16)
+    thumbs = [thumb_of(one) for one in pictures]
     for first, second in near_hashes([one.phash for one in pictures], config.image_distance):
         for i, j in zip(first.tolist(), second.tolist(), strict=True):
             if thumb_difference(thumbs[i], thumbs[j]) <= config.image_difference:
                 yield pictures[i].key, pictures[j].key
 
 
-def thumb_difference(one: npt.NDArray[np.int16], other: npt.NDArray[np.int16]) -> float:
+def thumb_of(picture: Picture) -> Thumb:
+    """The thumbnail as numbers."""
+    return np.frombuffer(picture.thumb, np.uint8).astype(np.int16)
+
+
+def thumb_difference(one: Thumb, other: Thumb) -> float:
     """Mean difference of the tenth of two thumbnails' pixels that differ most, 0..255."""
     apart = np.abs(one - other)
     most = max(1, len(apart) // 10)

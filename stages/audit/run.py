@@ -113,7 +113,7 @@ def _judge(name: str, rows: list[Measured], columns: ColumnMap, config: AuditCon
     scored = all_scores(rows, clustering, config)
     splits = dict(Counter(row.split for row in rows))
     findings = [*duplicates(rows, config.duplicates)]
-    findings += contamination(rows, config.contamination, config.duplicates.image_distance)
+    findings += contamination(rows, config.contamination, config.duplicates)
     findings += licences(rows, columns.has("licence"))
     if broken:
         findings.append(Finding.of("broken rows", "fail", "rows without an answer or without both contexts", broken))
@@ -149,7 +149,7 @@ def _measure(one: Scored, split: str, mask: Any, clustering: Clustering) -> Gues
     if not there.any():
         return Guess(one.name, split, note=one.note or "no pair that it applies to")
     scores, clusters = one.scores[there], np.unique(clustering.test[there], return_inverse=True)[1]
-    low, high, effective = interval(scores, clusters)
+    low, high, effective = interval(scores, clusters, learned=one.learned)
     note = one.note or ("never tells the two apart" if bool((scores == 0.5).all()) else "")
     return Guess(one.name, split, float(scores.mean()), low, high, len(scores), effective, note=note)
 
@@ -161,7 +161,7 @@ def _guesses(scored: Sequence[Scored], clustering: Clustering, config: AuditConf
         there = ~np.isnan(one.scores)
         clusters = np.unique(clustering.test[there], return_inverse=True)[1]
         p_values.append(
-            p_value(one.scores[there], clusters, two_sided=not one.learned, tolerance=config.tolerance)
+            p_value(one.scores[there], clusters, learned=one.learned, tolerance=config.tolerance)
             if there.any()
             else None
         )

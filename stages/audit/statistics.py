@@ -7,6 +7,9 @@ The unit is the *cluster*: the rows that share a group, a pair or a context. Bot
   sum / sqrt(sum of squares) is self-normalised and so has no heavier tails than the normal distribution (Efron 1969).
 - **Interval**: Wilson's with n divided by the design effect (Kish 1965), the variance of the cluster sums about the
   accuracy over the variance of as many independent rows; never below 1.
+- **Learned guessers** count for half (`REUSE`): in cross-validation a cluster is learned from when another is scored and
+  the other way round, so each pair of clusters enters the sum of scores twice. Of a guesser that knows nothing that sum
+  is a degenerate U-statistic counted double, whose variance is twice the naive one.
 - **Verdict**: Holm's step-down over all guessers (Holm 1979): the chance of any false alarm in a set is at most alpha.
 """
 
@@ -24,6 +27,8 @@ from contextrl_data.stages.audit.baselines import wilson_interval
 Floats = npt.NDArray[np.float64]
 EXACT = 16
 """Most clusters whose sign flips are all counted: 2 ** 16 of them."""
+REUSE = 2.0
+"""Variance of a cross-validated sum of scores over that of as many fresh ones, where nothing is known."""
 
 
 def cluster_sums(values: Floats, clusters: npt.NDArray[np.int64]) -> Floats:
@@ -45,35 +50,37 @@ def effective_n(scores: Floats, clusters: npt.NDArray[np.int64]) -> float:
     return max(min(n / max(together / alone, 1e-12), float(n)), min(1.0, n))
 
 
-def interval(scores: Floats, clusters: npt.NDArray[np.int64]) -> tuple[float, float, float]:
+def interval(scores: Floats, clusters: npt.NDArray[np.int64], *, learned: bool = False) -> tuple[float, float, float]:
     """95 % Wilson interval of the mean score, and the effective n behind it."""
     if not len(scores):
         return 0.0, 1.0, 0.0
-    n = effective_n(scores, clusters)
+    n = effective_n(scores, clusters) / (REUSE if learned else 1.0)
     low, high = wilson_interval(float(scores.mean()) * n, n)
     return low, high, n
 
 
-def p_value(scores: Floats, clusters: npt.NDArray[np.int64], *, two_sided: bool, tolerance: float = 0.0) -> float:
+def p_value(scores: Floats, clusters: npt.NDArray[np.int64], *, learned: bool = False, tolerance: float = 0.0) -> float:
     """Chance of an accuracy this far from one half (further than `tolerance`) for a guesser that knows nothing.
 
-    One-sided tests look for more than one half: a fitted guesser that is worse than chance has found nothing.
+    Two-sided; of learned guessers one-sided, since one that is worse than chance has found nothing.
     """
     if not len(scores):
         return 1.0
     shift = float(scores.mean()) - 0.5
-    if abs(shift) <= tolerance or (shift <= 0 and not two_sided):
+    if abs(shift) <= tolerance or (shift <= 0 and learned):
         return 1.0
     sums = cluster_sums(scores - 0.5 - math.copysign(tolerance, shift), clusters)
     sums = sums[np.abs(sums) > 1e-12]
     if not len(sums):
         return 1.0
-    sides = 2.0 if two_sided else 1.0
+    sides = 1.0 if learned else 2.0
+    z = abs(float(sums.sum())) / math.sqrt(float((sums**2).sum()) * (REUSE if learned else 1.0))
+    normal = min(1.0, sides * 0.5 * math.erfc(z / math.sqrt(2)))
     if len(sums) <= EXACT:
         flips = np.array(list(product((-1.0, 1.0), repeat=len(sums)))) @ np.abs(sums)
-        return min(1.0, sides * float((flips >= abs(float(sums.sum())) - 1e-9).mean()))
-    z = abs(float(sums.sum())) / math.sqrt(float((sums**2).sum()))
-    return min(1.0, sides * 0.5 * math.erfc(z / math.sqrt(2)))
+        exact = min(1.0, sides * float((flips >= abs(float(sums.sum())) - 1e-9).mean()))
+        return max(exact, normal) if learned else exact
+    return normal
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
