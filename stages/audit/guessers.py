@@ -13,6 +13,7 @@ from contextrl_data.pipeline.stage import seed_of
 from contextrl_data.stages.audit.config import AuditConfig
 from contextrl_data.stages.audit.groups import Clustering
 from contextrl_data.stages.audit.learned import (
+    Margins,
     bags,
     cross_validated,
     forest_guesser,
@@ -34,7 +35,8 @@ class Scored:
 
     name: str
     scores: npt.NDArray[np.float64]
-    learned: bool = False
+    forward: npt.NDArray[np.float64] | None = None
+    """Of a guesser that learns: the scores that it is tested by."""
     note: str = ""
 
 
@@ -49,8 +51,8 @@ def all_scores(rows: Sequence[Measured], clustering: Clustering, config: AuditCo
     return found + _learned(rows, clustering, config)
 
 
-def _missing(rows: Sequence[Measured], name: str, note: str, learned: bool = False) -> Scored:
-    return Scored(name, np.full(len(rows), np.nan), learned, note)
+def _missing(rows: Sequence[Measured], name: str, note: str) -> Scored:
+    return Scored(name, np.full(len(rows), np.nan), note=note)
 
 
 def _rare_words(rows: Sequence[Measured]) -> npt.NDArray[np.float64]:
@@ -86,15 +88,16 @@ def _learned(rows: Sequence[Measured], clustering: Clustering, config: AuditConf
             continue
         clusters = clustering.folds[places]
         if len(np.unique(clusters)) < 2:
-            found.append(_missing(rows, name, "one group only: cross-validation is impossible", learned=True))
+            found.append(_missing(rows, name, "one group only: cross-validation is impossible"))
             continue
         if len(places) < LEAST_LEARNED:
-            found.append(_missing(rows, name, f"fewer than {LEAST_LEARNED} pairs to learn from", learned=True))
+            found.append(_missing(rows, name, f"fewer than {LEAST_LEARNED} pairs to learn from"))
             continue
         part = [rows[place] for place in places.tolist()]
-        scores = np.full(len(rows), np.nan)
-        scores[places] = scores_of(makers[name](part, clusters, config))
-        found.append(Scored(name, scores, learned=True))
+        margins = makers[name](part, clusters, config)
+        scores, forward = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
+        scores[places], forward[places] = scores_of(margins.crossed), scores_of(margins.forward)
+        found.append(Scored(name, scores, forward))
     return found
 
 
@@ -103,18 +106,14 @@ def _flips(rows: Sequence[Measured], config: AuditConfig) -> npt.NDArray[np.floa
     return np.array([1.0 if seed_of(config.seed, row.id, "flip") & 1 else -1.0 for row in rows])
 
 
-def _answer_only(
-    rows: Sequence[Measured], clusters: npt.NDArray[np.int64], config: AuditConfig
-) -> npt.NDArray[np.float64]:
+def _answer_only(rows: Sequence[Measured], clusters: npt.NDArray[np.int64], config: AuditConfig) -> Margins:
     """Question and answer, no context: do they tell at which place C+ is shown?"""
     truth = np.array([1.0 if row.correct_first else -1.0 for row in rows])
     features = bags([row.prompt_words for row in rows], config.max_features)
     return cross_validated(len(rows), clusters, config.folds, linear_guesser(features, truth, TELLING))
 
 
-def _context_words(
-    rows: Sequence[Measured], clusters: npt.NDArray[np.int64], config: AuditConfig
-) -> npt.NDArray[np.float64]:
+def _context_words(rows: Sequence[Measured], clusters: npt.NDArray[np.int64], config: AuditConfig) -> Margins:
     """The two contexts' words, no answer: does one look like a C+?"""
     texts = {text.key: text.words for row in rows for text in row.texts or ()}
     place = {key: number for number, key in enumerate(texts)}
@@ -126,9 +125,7 @@ def _context_words(
     return cross_validated(len(rows), clusters, config.folds, linear_guesser(features, truth, TELLING))
 
 
-def _image_traces(
-    rows: Sequence[Measured], clusters: npt.NDArray[np.int64], config: AuditConfig
-) -> npt.NDArray[np.float64]:
+def _image_traces(rows: Sequence[Measured], clusters: npt.NDArray[np.int64], config: AuditConfig) -> Margins:
     """How the two images were made, not what they show."""
     pictures = [row.pictures for row in rows if row.pictures]
     names = sorted(pictures[0][0].values)
@@ -136,9 +133,7 @@ def _image_traces(
     return cross_validated(len(rows), clusters, config.folds, forest_guesser(right, wrong, _flips(rows, config)))
 
 
-def _embeddings(
-    rows: Sequence[Measured], clusters: npt.NDArray[np.int64], config: AuditConfig
-) -> npt.NDArray[np.float64]:
+def _embeddings(rows: Sequence[Measured], clusters: npt.NDArray[np.int64], config: AuditConfig) -> Margins:
     """The two embeddings, no answer."""
     vectors = [row.embeddings for row in rows if row.embeddings]
     sizes = {len(vector) for both in vectors for vector in both}

@@ -8,6 +8,7 @@ that holds both directions of every pair cannot be told by its contexts alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,13 +28,23 @@ Fit = Callable[[Places, Places], Floats]
 _TIE = 1e-9
 
 
-def cross_validated(
-    count: int,
-    clusters: Clusters,
-    folds: int,
-    fit: Fit,
-) -> Floats:
-    """Margins of all rows, each from a guesser that saw no row of its cluster.
+@dataclass(frozen=True)
+class Margins:
+    """Positive where the guess was for C+, negative where it was for C-; shape (rows,)."""
+
+    crossed: Floats
+    """From a guesser that learned on all other folds: what its accuracy is estimated by."""
+    forward: Floats
+    """From a guesser that learned on the folds before; NaN in the first fold. What it is tested by.
+
+    In cross-validation two clusters judge each other, so that its scores are no fair coins even where nothing is to be
+    learned (their sum has about twice the variance). Going forward each cluster is judged by what came before it: given
+    the past its score is a fair coin, whatever the guesser is.
+    """
+
+
+def cross_validated(count: int, clusters: Clusters, folds: int, fit: Fit) -> Margins:
+    """Margins of all rows, each from guessers that saw no row of its cluster.
 
     `fit` gets the places of the rows to learn from and of those to score, and returns the margins of the latter.
     """
@@ -41,16 +52,21 @@ def cross_validated(
         from sklearn.model_selection import GroupKFold
     except ImportError as error:
         raise MissingExtra("audit", "cross-validation") from error
-    margins = np.zeros(count)
+    crossed, forward = np.zeros(count), np.full(count, np.nan)
     splitter = GroupKFold(n_splits=min(folds, len(np.unique(clusters))))
+    past = np.zeros(0, np.int64)
     for learn, score in splitter.split(np.zeros((count, 1)), groups=clusters):
-        margins[score] = fit(learn, score)
-    return margins
+        crossed[score] = fit(learn, score)
+        if len(past):
+            forward[score] = fit(past, score)
+        past = np.sort(np.concatenate([past, score]))
+    return Margins(crossed, forward)
 
 
 def scores_of(margins: Floats) -> Floats:
-    """1 where the margin is for C+, 0 where it is for C-, 0.5 where there is none."""
-    return np.where(np.abs(margins) < _TIE, 0.5, (margins > 0).astype(float))
+    """1 where the margin is for C+, 0 where it is for C-, 0.5 where there is none, NaN where nothing was guessed."""
+    scores = np.where(np.abs(margins) < _TIE, 0.5, (margins > 0).astype(float))
+    return np.where(np.isnan(margins), np.nan, scores)
 
 
 def linear_guesser(features: Any, truth: Signs, most: int | None = None, weight: float = 0.1) -> Fit:

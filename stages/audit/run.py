@@ -149,22 +149,23 @@ def _measure(one: Scored, split: str, mask: Any, clustering: Clustering) -> Gues
     if not there.any():
         return Guess(one.name, split, note=one.note or "no pair that it applies to")
     scores, clusters = one.scores[there], np.unique(clustering.test[there], return_inverse=True)[1]
-    low, high, effective = interval(scores, clusters, learned=one.learned)
+    low, high, effective = interval(scores, clusters, learned=one.forward is not None)
     note = one.note or ("never tells the two apart" if bool((scores == 0.5).all()) else "")
     return Guess(one.name, split, float(scores.mean()), low, high, len(scores), effective, note=note)
 
 
+def _p_value(one: Scored, clustering: Clustering, tolerance: float) -> float | None:
+    scores = one.scores if one.forward is None else one.forward
+    there = ~np.isnan(scores)
+    if not there.any():
+        return None
+    clusters = np.unique(clustering.test[there], return_inverse=True)[1]
+    return p_value(scores[there], clusters, one_sided=one.forward is not None, tolerance=tolerance)
+
+
 def _guesses(scored: Sequence[Scored], clustering: Clustering, config: AuditConfig) -> list[Guess]:
     """Every guesser over the whole set, with the verdict that Holm's rule allows."""
-    p_values = []
-    for one in scored:
-        there = ~np.isnan(one.scores)
-        clusters = np.unique(clustering.test[there], return_inverse=True)[1]
-        p_values.append(
-            p_value(one.scores[there], clusters, learned=one.learned, tolerance=config.tolerance)
-            if there.any()
-            else None
-        )
+    p_values = [_p_value(one, clustering, config.tolerance) for one in scored]
     tested = [value for value in p_values if value is not None]
     adjusted = iter(holm(tested))
     guesses = []

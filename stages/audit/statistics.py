@@ -7,9 +7,10 @@ The unit is the *cluster*: the rows that share a group, a pair or a context. Bot
   sum / sqrt(sum of squares) is self-normalised and so has no heavier tails than the normal distribution (Efron 1969).
 - **Interval**: Wilson's with n divided by the design effect (Kish 1965), the variance of the cluster sums about the
   accuracy over the variance of as many independent rows; never below 1.
-- **Learned guessers** count for half (`REUSE`): in cross-validation a cluster is learned from when another is scored and
-  the other way round, so each pair of clusters enters the sum of scores twice. Of a guesser that knows nothing that sum
-  is a degenerate U-statistic counted double, whose variance is twice the naive one.
+- **Learned guessers** are tested on forward scores (`learned.Margins`), for which the sign-flip test holds. The interval
+  is that of their cross-validated scores, with half the n (`REUSE`): there a cluster is learned from when another is
+  scored and the other way round, so that each pair of clusters enters the sum twice, and where nothing is known the sum
+  is a degenerate U-statistic counted double, of about twice the naive variance.
 - **Verdict**: Holm's step-down over all guessers (Holm 1979): the chance of any false alarm in a set is at most alpha.
 """
 
@@ -59,7 +60,9 @@ def interval(scores: Floats, clusters: npt.NDArray[np.int64], *, learned: bool =
     return low, high, n
 
 
-def p_value(scores: Floats, clusters: npt.NDArray[np.int64], *, learned: bool = False, tolerance: float = 0.0) -> float:
+def p_value(
+    scores: Floats, clusters: npt.NDArray[np.int64], *, one_sided: bool = False, tolerance: float = 0.0
+) -> float:
     """Chance of an accuracy this far from one half (further than `tolerance`) for a guesser that knows nothing.
 
     Two-sided; of learned guessers one-sided, since one that is worse than chance has found nothing.
@@ -67,20 +70,18 @@ def p_value(scores: Floats, clusters: npt.NDArray[np.int64], *, learned: bool = 
     if not len(scores):
         return 1.0
     shift = float(scores.mean()) - 0.5
-    if abs(shift) <= tolerance or (shift <= 0 and learned):
+    if abs(shift) <= tolerance or (shift <= 0 and one_sided):
         return 1.0
     sums = cluster_sums(scores - 0.5 - math.copysign(tolerance, shift), clusters)
     sums = sums[np.abs(sums) > 1e-12]
     if not len(sums):
         return 1.0
-    sides = 1.0 if learned else 2.0
-    z = abs(float(sums.sum())) / math.sqrt(float((sums**2).sum()) * (REUSE if learned else 1.0))
-    normal = min(1.0, sides * 0.5 * math.erfc(z / math.sqrt(2)))
+    sides = 1.0 if one_sided else 2.0
     if len(sums) <= EXACT:
         flips = np.array(list(product((-1.0, 1.0), repeat=len(sums)))) @ np.abs(sums)
-        exact = min(1.0, sides * float((flips >= abs(float(sums.sum())) - 1e-9).mean()))
-        return max(exact, normal) if learned else exact
-    return normal
+        return min(1.0, sides * float((flips >= abs(float(sums.sum())) - 1e-9).mean()))
+    z = abs(float(sums.sum())) / math.sqrt(float((sums**2).sum()))
+    return min(1.0, sides * 0.5 * math.erfc(z / math.sqrt(2)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
