@@ -24,7 +24,7 @@ from contextrl_data.stages.audit.measure import Measured, measure_batch
 from contextrl_data.stages.audit.pairs import ColumnMap, Pair
 from contextrl_data.stages.audit.reading import Opened, open_dataset
 from contextrl_data.stages.audit.result import AuditResult, Finding, Guess
-from contextrl_data.stages.audit.statistics import holm, interval, p_value
+from contextrl_data.stages.audit.statistics import can_be_called, holm, interval, p_value
 from contextrl_data.stages.audit.texts import BenchmarkTexts, read_benchmark_texts
 
 SERIAL = 8
@@ -120,6 +120,11 @@ def _judge(name: str, rows: list[Measured], columns: ColumnMap, config: AuditCon
     unread = [row.id for row in rows if row.pictures and not all(one.values for one in row.pictures)]
     if unread:
         findings.append(Finding.of("unreadable images", "fail", "rows with an image that cannot be decoded", unread))
+    guesses = _guesses(scored, clustering, config)
+    clusters, tested = len(np.unique(clustering.test)), sum(one.p is not None for one in guesses)
+    if not can_be_called(clusters, tested, config.alpha):
+        told = f"{clusters} independent clusters: too few for any guesser to be called off chance"
+        findings.append(Finding.of("few clusters", "warn", told, [], count=clusters))
     kind: Literal["text", "image", "embedding"] = (
         "image" if "image" in columns.kinds else "text" if "context" in columns.kinds else "embedding"
     )
@@ -127,11 +132,11 @@ def _judge(name: str, rows: list[Measured], columns: ColumnMap, config: AuditCon
         dataset=name,
         rows=len(rows),
         pairs=len(set(pair_names(rows))),
-        clusters=len(np.unique(clustering.test)),
+        clusters=clusters,
         splits=splits,
         kind=kind,
         alpha=config.alpha,
-        guesses=_guesses(scored, clustering, config),
+        guesses=guesses,
         split_guesses=[
             _measure(one, split, np.array([row.split == split for row in rows]), clustering)
             for split in (splits if len(splits) > 1 else ())

@@ -82,6 +82,8 @@ def _at_chance(guess: Guess, ignored: Sequence[str]) -> Any:
 
 def _told(finding: Finding) -> str:
     rest = finding.count - len(finding.examples)
+    if not finding.examples:
+        return f"{finding.check}: {finding.message}"
     more = f" and {rest:,} more" if rest > 0 else ""
     return f"{finding.check}: {finding.count:,}: {finding.message} ({'; '.join(finding.examples)}{more})"
 

@@ -84,6 +84,11 @@ def p_value(
     return min(1.0, sides * 0.5 * math.erfc(z / math.sqrt(2)))
 
 
+def can_be_called(clusters: int, tests: int, alpha: float) -> bool:
+    """Whether so few clusters, all on one side, could make any of the tests a finding."""
+    return clusters > EXACT or 2.0 ** (1 - clusters) * tests < alpha
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjusted p-values: those below alpha may be called findings, with a family-wise error of at most alpha."""
     adjusted = [1.0] * len(p_values)

@@ -84,6 +84,8 @@ def test_one_group_cannot_be_cross_validated(tmp_path: Path) -> None:
 def test_a_single_pair_is_no_crash(tmp_path: Path) -> None:
     found = audit(tmp_path, text_rows(2, 1))
     assert found.rows == 1
+    assert [one.check for one in found.findings] == ["few clusters"]
+    assert found.passed, "too little to say anything is no fault, but it is said"
     assert guess(found, "answer_only").verdict == "not measured"
 
 
