@@ -26,6 +26,8 @@ Places = npt.NDArray[np.int64]
 Words = npt.NDArray[np.int32]
 Fit = Callable[[Places, Places], Floats]
 _TIE = 1e-9
+TREE_ROWS = 2000
+"""Most rows that one tree is grown on: more of them cost time and find no more."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,13 @@ def forest_guesser(right: Floats, wrong: Floats, flips: Signs) -> Fit:
         straight = flips[learn, None] > 0
         first = np.where(straight, right[learn], wrong[learn])
         second = np.where(straight, wrong[learn], right[learn])
+        model = RandomForestClassifier(
+            n_estimators=60,
+            min_samples_leaf=5,
+            max_samples=min(1.0, TREE_ROWS / (2 * len(learn))),
+            random_state=0,
+        )
         # Both orders of each pair, so that the two classes have the same size in every fold.
-        model = RandomForestClassifier(n_estimators=60, min_samples_leaf=5, max_features="sqrt", random_state=0)
         model.fit(np.vstack([seen(first, second), seen(second, first)]), np.concatenate([flips[learn], -flips[learn]]))
         place = list(model.classes_).index(1.0)
         forth = model.predict_proba(seen(right[score], wrong[score]))[:, place]

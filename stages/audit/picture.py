@@ -19,7 +19,7 @@ from contextrl_data.stages.audit.words import digest
 if TYPE_CHECKING:
     from PIL import Image
 
-CROP = 512
+CROP = 256
 THUMB = 32
 HASH_SIZE = 16
 FORMATS = ("PNG", "JPEG", "WEBP")
@@ -85,7 +85,9 @@ def _values(image: Image.Image, rgb: Image.Image, nbytes: int) -> dict[str, floa
     left, top = max(0, (width - CROP) // 2), max(0, (height - CROP) // 2)
     crop = rgb.crop((left, top, min(width, left + CROP), min(height, top + CROP)))
     grey = np.asarray(crop.convert("L"), np.float32)
-    colour = np.asarray(crop, np.float32)
+    red, green, blue = (np.asarray(channel) for channel in crop.split())
+    brightest = np.maximum(np.maximum(red, green), blue)
+    darkest = np.minimum(np.minimum(red, green), blue)
     quantisation = getattr(image, "quantization", None) or {}
     return {
         "pixels": float(width * height),
@@ -100,7 +102,7 @@ def _values(image: Image.Image, rgb: Image.Image, nbytes: int) -> dict[str, floa
         "palette": float(image.mode == "P"),
         "brightness": float(grey.mean()),
         "contrast": float(grey.std()),
-        "saturation": float((colour.max(axis=2) - colour.min(axis=2)).mean()),
+        "saturation": float((brightest - darkest).mean()),
         **_traces(grey),
         "error_level": _error_level(crop),
     }
@@ -119,7 +121,7 @@ def _traces(grey: Plane) -> dict[str, float]:
     tail = power[(down > 0.25) | (across > 0.25)]
     return {
         "sharpness": float(laplace.var()),
-        "noise": float(np.median(np.abs(laplace))),
+        "noise": float(np.median(np.abs(laplace[::2, ::2]))),
         "blocks": sum(blocks),
         "flat": float((laplace == 0).mean()),
         "high_frequencies": float(tail.sum() / max(float(power.sum()), 1e-9)),
