@@ -203,6 +203,8 @@ def image_rows(seed: int, count: int = 200, *, plant: str = "", both: bool = Fal
                     "source": "made here",
                 }
             )
+    if plant == "embeddings":  # nothing but vectors
+        rows = [{name: value for name, value in row.items() if not name.startswith("image_")} for row in rows]
     if plant == "same image":
         rows[-1]["image_neg"] = rows[0]["image_pos"]
     if plant == "near image":

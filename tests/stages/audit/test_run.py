@@ -29,7 +29,7 @@ def test_a_planted_fault_in_texts_is_named(plant: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("plant", IMAGE_PLANTS)
 def test_a_planted_fault_in_images_is_named(plant: str, tmp_path: Path) -> None:
-    rows = image_rows(7, 200 if plant == "embeddings" else 140, plant=plant)
+    rows = image_rows(7, 300 if plant == "embeddings" else 140, plant=plant)
     lists = write_lists(tmp_path / "lists", rows) if plant == "benchmark image" else {}
     assert IMAGE_PLANTS[plant] in audit(tmp_path, rows, contamination=lists).reasons
 
