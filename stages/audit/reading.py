@@ -87,11 +87,25 @@ def split_of(path: Path) -> str:
 
 
 def _files(folder: Path) -> list[Path]:
+    if listed := _listed(folder):
+        return listed
     for ending in (".parquet", ".jsonl", ".ndjson"):
         found = sorted(path for path in folder.rglob(f"*{ending}") if not path.name.startswith("."))
         if found:
             return found
     raise InputError(f"{folder} holds no .parquet and no .jsonl file", "name the folder that holds the pairs")
+
+
+def _listed(folder: Path) -> list[Path]:
+    """The files of a dataset of ours: beside them a folder may hold views, which are the same pairs again."""
+    try:
+        record = orjson.loads((folder / "provenance.json").read_bytes())
+        files = [folder / file["id"] for file in record["files"]]
+    except (OSError, orjson.JSONDecodeError, KeyError, TypeError):
+        return []
+    if missing := [file for file in files if not file.is_file()]:
+        raise InputError(f"{missing[0]} is missing, and provenance.json lists it", "export the dataset again")
+    return files
 
 
 def _file(path: Path) -> Part:

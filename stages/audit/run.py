@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from contextrl_data.pipeline.errors import ContextRLError, InputError
-from contextrl_data.pipeline.executors.local import default_workers
+from contextrl_data.pipeline.executors.local import cores
 from contextrl_data.stages.audit.baselines import wilson_interval
 from contextrl_data.stages.audit.config import AuditConfig
 from contextrl_data.stages.audit.contamination import contamination, licences
@@ -86,7 +86,7 @@ def _measured(
     batches: Iterator[list[Pair]], benchmark: BenchmarkTexts | None, workers: int | None
 ) -> Iterator[Measured]:
     """Measure on all cores where there is enough to do; the order is that of the rows."""
-    workers = workers or default_workers("process")
+    workers = workers or cores()
     first = list(islice(batches, SERIAL + 1))
     if workers == 1 or len(first) <= SERIAL:
         for batch in chain(first, batches):

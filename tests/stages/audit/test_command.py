@@ -84,6 +84,18 @@ def test_the_card_holds_the_audit_and_twice_is_the_same(tmp_path: Path) -> None:
     assert ((folder / "README.md").read_bytes(), (folder / "provenance.json").read_bytes()) == first
 
 
+def test_views_beside_the_pairs_are_not_counted_again(tmp_path: Path) -> None:
+    folder = ours(tmp_path / "dataset")
+    (folder / "views" / "verl").mkdir(parents=True)
+    for file in sorted((folder / "data").glob("*.parquet")):
+        (folder / "views" / "verl" / file.name).write_bytes(file.read_bytes())
+    _, told = run(str(folder))
+    assert told.startswith("48 rows")
+    next((folder / "data").glob("probe-*")).unlink()
+    with pytest.raises(InputError, match=r"probe-.* is missing, and provenance.json lists it"):
+        run(str(folder))
+
+
 def test_our_own_rows_name_their_missing_licence_in_the_card(tmp_path: Path) -> None:
     folder = ours(tmp_path / "dataset", licence="")
     assert audit_command(str(folder), AuditConfig(), Console(file=io.StringIO()), card=True, strict=True) == 3
