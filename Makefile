@@ -33,8 +33,8 @@ docs: ## Write docs/cli.md and docs/configuration.md from the code
 	@bash .dev/venv.sh
 	@$(BIN)/python .dev/reference.py
 
-bench: setup ## Print what is measured: sandbox and evaluation, each against its rival
-	@set -e; for name in sandbox evaluate secrets; do echo "== $$name"; $(BIN)/python tests/benchmarks/bench_$$name.py; done
+bench: setup ## Print what is measured: sandbox and evaluation against their rivals, the audit on planted and clean sets
+	@set -e; for name in sandbox evaluate secrets audit; do echo "== $$name"; $(BIN)/python tests/benchmarks/bench_$$name.py; done
 
 bench-train: test-train ## Print what L_CA costs: full logits against one position's
 	@$(BIN)/python tests/benchmarks/bench_train_logits.py

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from contextrl_data.stages.audit.show import audit_section
 from contextrl_data.stages.facts import BENCHMARK_MARK
 
 Record = Mapping[str, Any]
@@ -51,6 +52,7 @@ def card_body(record: Record) -> str:
         "## How the labels were made\n\n" + _labels(record),
         "## Funnel\n\n" + _funnel(record["funnel"]),
         "## Can a blind reader pick C+?\n\n" + _baselines(record),
+        *(["## Audit\n\n" + audit_section(record["audit"])] if "audit" in record else []),
         "## Sources and licences\n\n" + _sources(record),
         "## Limits\n\n" + "\n".join(f"- {line}" for line in limits(record)),
         "## Settings\n\n" + _settings(record["config"]),

@@ -23,6 +23,7 @@ SPACE_GB = 10
 EXTRAS: dict[str, tuple[str, ...]] = {
     "coding": ("docker", "swebench", "minisweagent", "litellm", "mcp", "unidiff", "sklearn", "datasketch"),
     "images": ("torch", "diffusers", "transformers", "open_clip", "skimage", "imagehash"),
+    "audit": ("sklearn", "datasketch", "PIL", "imagehash"),
     "train": ("torch", "trl", "transformers", "accelerate", "peft"),
     "publish": ("huggingface_hub", "kingfisher_sdk", "license_expression"),
     "ray": ("ray",),

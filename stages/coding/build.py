@@ -3,7 +3,8 @@
 packages -> mutate -> validate -> describe ┐
            (or) taskset -> decontaminate  ┴-> pick -> attempts -> rollouts -> evaluate ┐
                                           (or) trajectories, read as they are          ┴-> locate -> cascade -> mask
-    -> check -> judge -> review -> direct (-> difficulty) -> select -> split -> export
+    -> check -> judge -> review -> direct (-> difficulty) -> select -> split -> export,
+and the finished dataset is audited
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from contextrl_data.pipeline.plan import Step
 from contextrl_data.pipeline.progress import progress_for
 from contextrl_data.pipeline.runner import Finished
 from contextrl_data.pipeline.stage import Stage, StageConfig
+from contextrl_data.stages.audit.command import STRICT, write_into_card
+from contextrl_data.stages.audit.result import AuditResult
+from contextrl_data.stages.audit.run import audit_dataset
 from contextrl_data.stages.card import write_card
 from contextrl_data.stages.chat import require_model
 from contextrl_data.stages.chat_judge import ChatJudge, ChatJudgeConfig
@@ -150,9 +154,11 @@ def build_coding_pairs(config: CodingConfig, console: Console) -> int:
     dataset = build.path / "dataset"
     publish_files(finished["export"].folder.files / "dataset", dataset)
     record = write_card(dataset, build.funnel(), config.model_dump(mode="json", exclude={"run"}))
+    audited = audit_dataset(str(dataset), config.audit)
+    write_into_card(dataset, audited)
     report = report_command(config.run.root, str(build.path), None, config.report_pairs, say=console.print)
-    _say(console, build, finished, record, dataset, report)
-    return _exit_code(console, config, finished)
+    _say(console, build, finished, record, dataset, report, audited)
+    return _exit_code(console, config, finished) or (STRICT if config.run.strict and not audited.passed else 0)
 
 
 def _say(
@@ -162,6 +168,7 @@ def _say(
     record: dict[str, Any],
     dataset: Path,
     report: Path,
+    audited: AuditResult,
 ) -> None:
     table = Table(box=None, header_style="dim", pad_edge=False)
     for name in ("blind baseline", "accuracy", "95 % interval", "pairs", "at chance"):
@@ -185,6 +192,10 @@ def _say(
         checks[outcome] += count
     told = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(checks.items()))
     console.print(Text(f"checks on record: {told or 'none'}"))
+    verdict = "passed" if audited.passed else f"FAILED: {', '.join(audited.reasons)}"
+    console.print(Text(f"audit: {verdict}", style="" if audited.passed else "red"), soft_wrap=True)
+    if not audited.passed:
+        console.print(Text(f"audit: contextrl-data audit {dataset} says more"), soft_wrap=True)
     console.print()
     console.print(Text(f"dataset:  {dataset}", style="bold"), soft_wrap=True)
     console.print(Text(f"report:   {report}", style="bold"), soft_wrap=True)
