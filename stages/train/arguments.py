@@ -98,6 +98,7 @@ def grpo_arguments(config: TrainConfig, steps: int, folder: Path) -> Any:
         "ddp_find_unused_parameters": engine.find_unused_parameters,
         "chat_template_kwargs": config.tasks.template_options,
         "reward_weights": config.tasks.reward_weights,
+        "max_tool_calling_iterations": config.tasks.max_turns,
         "logging_steps": log.every,
         "logging_nan_inf_filter": False,  # a NaN must stop the run, not be averaged away
         "save_steps": log.save_every,
