@@ -29,7 +29,7 @@ collect_ignore = [] if TRAINING else ["stages/train"]
 
 def pytest_report_header() -> str:
     """Say what is not collected, and how to have it."""
-    return "" if TRAINING else "stages/train: not collected, it needs the extra [train]: make test-train"
+    return "" if TRAINING else "stages/train: not collected, it needs the extra [train]: make test"
 
 
 RUN_IDS: list[str] = []
