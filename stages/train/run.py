@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from contextrl_data.pipeline.errors import ConfigError, MissingExtra
+from contextrl_data.pipeline.errors import ConfigError, MissingExtra, RunError, SetupError
 from contextrl_data.stages.train.config import TrainConfig
 from contextrl_data.stages.train.faults import not_a_number, out_of_memory
 from contextrl_data.stages.train.folder import RunFolder, run_key, write_json
@@ -75,6 +75,8 @@ def _run(config: TrainConfig, folder: RunFolder, checkpoint: Path | None) -> Tra
     from contextrl_data.stages.train.assembly import assemble
     from contextrl_data.stages.train.report import RunLog, write_card
 
+    if config.log.push_to and folder.main:
+        require_repository(config.log.push_to)
     assembly = assemble(config)
     trainer = assembly.trainer
     log = RunLog(folder, assembly, config.log.eval_every)
@@ -150,10 +152,38 @@ def measure_reward(assembly: Assembly, seed: int) -> float | None:
     return float(found["eval_reward"])
 
 
-def push(config: TrainConfig) -> None:
-    """Send the final model to the Hub, private."""
-    from huggingface_hub import HfApi
+def require_repository(name: str) -> None:
+    """Make the private Hub repository before the first step: a missing token shows now, not after hours.
 
-    api = HfApi()
-    api.create_repo(config.log.push_to, private=True, exist_ok=True)
-    api.upload_folder(repo_id=config.log.push_to, folder_path=str(config.output / "model"))
+    Raises:
+        SetupError: the Hub cannot be reached, or refuses.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        HfApi().create_repo(name, private=True, exist_ok=True)
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        raise SetupError(
+            f"cannot make log.push_to {name}: {str(error).strip().splitlines()[0][:160]}",
+            "log in with `hf auth login`, check the name, or leave log.push_to empty",
+        ) from error
+
+
+def push(config: TrainConfig) -> None:
+    """Send the final model to the Hub.
+
+    Raises:
+        RunError: that failed; the model and its result are on disk.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    folder = config.output / "model"
+    try:
+        HfApi().upload_folder(repo_id=config.log.push_to, folder_path=str(folder))
+    except (HfHubHTTPError, OSError) as error:
+        raise RunError(
+            f"the model was not pushed: {str(error).strip().splitlines()[0][:160]}",
+            f"it is finished; send it with `hf upload {config.log.push_to} {folder}`",
+        ) from error

@@ -45,6 +45,13 @@ def test_a_tracker_gets_what_the_log_gets(settings: Build) -> None:
     assert [event.value for event in read.Scalars("train/contrast/loss")] == pytest.approx(logged)
 
 
+def test_a_hub_that_cannot_be_reached_is_seen_before_the_first_step(settings: Build) -> None:
+    config = settings(log={"push_to": "nobody/nothing"})  # the tests run with HF_HUB_OFFLINE=1
+    with pytest.raises(SetupError, match=r"cannot make log\.push_to nobody/nothing.* — log in"):
+        run_train(config)
+    assert not (config.output / "log.jsonl").read_text()
+
+
 @pytest.mark.skipif(importlib.util.find_spec("wandb") is not None, reason="wandb is installed")
 def test_a_tracker_that_is_missing_is_one_line_with_the_remedy(settings: Build) -> None:
     with pytest.raises(SetupError, match="wandb, which is not installed — pip install wandb"):
