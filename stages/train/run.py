@@ -28,6 +28,8 @@ class TrainResult:
     selection_before: float | None
     selection_after: float | None
     first_option_after: float | None
+    selection_pairs: int
+    """Pairs that selection accuracy was measured on."""
     reward: float | None
     """Mean reward on `tasks.eval_split`."""
 
@@ -98,6 +100,7 @@ def _run(config: TrainConfig, folder: RunFolder, checkpoint: Path | None) -> Tra
         selection_before=_first_selection(folder, before),
         selection_after=after.get("accuracy"),
         first_option_after=after.get("first"),
+        selection_pairs=len(assembly.eval_pairs or ()),
         reward=reward,
     )
     trainer.save_model(str(config.output / "model"))
