@@ -36,7 +36,7 @@ def tasks(
     if show not in ("file", "symbol"):
         raise ConfigError(f"--show {show} is not known", "use file or symbol")
     rows = find_build(root, run).finished("pick").rows
-    with resumable():
+    with resumable("run the same command again"):
         counts, left_out = write_repair_tasks(
             rows, output, show="symbol" if show == "symbol" else "file", held_out=held_out,
             run_id=f"tasks-{secrets.token_hex(6)}",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from contextrl_data.pipeline.errors import ConfigError, MissingExtra, RunError, SetupError
 from contextrl_data.stages.train.config import TrainConfig
-from contextrl_data.stages.train.faults import not_a_number, out_of_memory
+from contextrl_data.stages.train.faults import clean_stops
 from contextrl_data.stages.train.folder import RunFolder, run_key, write_json
 
 if TYPE_CHECKING:
@@ -83,14 +83,15 @@ def _run(config: TrainConfig, folder: RunFolder, checkpoint: Path | None) -> Tra
     trainer = assembly.trainer
     log = RunLog(folder, assembly, config.log.eval_every)
     log.install()
-    before = measure_selection(assembly)
-    if checkpoint is None and before:
-        log.note({"step": 0, **{f"selection/{k}": v for k, v in before.items()}})
-    started = time.perf_counter()
-    _train(trainer, checkpoint, config)
-    seconds = time.perf_counter() - started
-    after = measure_selection(assembly)
-    reward = measure_reward(assembly, config.seed)
+    with clean_stops(config, lambda: int(trainer.state.global_step)):
+        before = measure_selection(assembly)
+        if checkpoint is None and before:
+            log.note({"step": 0, **{f"selection/{k}": v for k, v in before.items()}})
+        started = time.perf_counter()
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        seconds = time.perf_counter() - started
+        after = measure_selection(assembly)
+        reward = measure_reward(assembly, config.seed)
     result = TrainResult(
         key=run_key(config),
         objective=config.objective,
@@ -117,21 +118,6 @@ def _run(config: TrainConfig, folder: RunFolder, checkpoint: Path | None) -> Tra
 def _first_selection(folder: RunFolder, before: dict[str, float]) -> float | None:
     lines = [line for line in folder.log() if line.get("step") == 0 and "selection/accuracy" in line]
     return lines[0]["selection/accuracy"] if lines else before.get("accuracy")
-
-
-def _train(trainer: Any, checkpoint: Path | None, config: TrainConfig) -> None:
-    import torch
-
-    try:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise out_of_memory(config) from error
-    except RuntimeError as error:
-        if "probability tensor contains" in str(error):
-            raise not_a_number("a probability", trainer.state.global_step) from error
-        if "can't allocate memory" not in str(error):  # what the CPU's allocator says
-            raise
-        raise out_of_memory(config) from error
 
 
 def measure_selection(assembly: Assembly) -> dict[str, float]:

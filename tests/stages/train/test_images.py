@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import io
 import json
@@ -30,6 +31,7 @@ from contextrl_data.stages.train.config import PairsConfig, TrainConfig
 from contextrl_data.stages.train.folder import RunFolder
 from contextrl_data.stages.train.options import find_options
 from contextrl_data.stages.train.pairs import ChoiceCollator, Pairs, choice_conversation
+from contextrl_data.stages.train.probe_server import with_images
 from contextrl_data.stages.train.tasks import choice_task
 
 Build = Callable[..., TrainConfig]
@@ -152,6 +154,17 @@ def test_pictures_stand_where_the_template_says(image_data: Path) -> None:
     )
     assert batch.inputs["image_grid_thw"].shape == (4, 3)
     assert batch.right[0] == batch.wrong[1]
+
+
+def test_a_server_gets_the_pictures_pixel_for_pixel_in_their_places(image_data: Path) -> None:
+    config = PairsConfig(dataset=str(image_data / "pairs"), template=TEMPLATE)
+    messages, images = choice_conversation(Pairs.load(config, "train", None)[0], config, flipped=True)
+    (sent,) = with_images(messages, images)
+    assert [part["type"] for part in sent["content"]] == ["text", "image_url", "text", "image_url"]
+    for part, image in zip(sent["content"][1::2], images, strict=True):
+        head, _, data = part["image_url"]["url"].partition(",")
+        assert head == "data:image/png;base64"
+        assert Pillow.open(io.BytesIO(base64.b64decode(data))).tobytes() == image.convert("RGB").tobytes()
 
 
 def test_a_choice_task_names_its_pictures_by_place(image_data: Path) -> None:
