@@ -59,6 +59,7 @@ def train(settings: Build, world: dict[str, str], objective: str, seed: int, fol
     return run_train(config)
 
 
+@pytest.mark.timeout(2400)  # of CPU it needs a good minute; a machine that does much else takes ten times as long
 @pytest.mark.parametrize("seed", CASES)
 def test_contextrl_learns_to_select_and_keeps_the_reward(
     settings: Build, world: dict[str, str], tmp_path: Path, seed: int

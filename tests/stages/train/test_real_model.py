@@ -97,6 +97,7 @@ def coding_pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.timeout(2400)  # seconds of CPU, but much memory traffic on a loaded machine
 def test_smollm2_trains_on_coding_pairs_and_is_probed(
     settings: Build, smollm2: Path, coding_pairs: Path, tmp_path: Path
 ) -> None:
