@@ -17,9 +17,26 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{2,}")
 _HUNK = re.compile(r"^@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 
 
+_BLANKS = b" \t\n\x0b\x0c\r\x1c\x1d\x1e\x1f"
+_SHORT = 100
+
+
 def fold(text: str) -> str:
     """The text without any white space, so that indentation and wrapping hide nothing."""
+    if len(text) > _SHORT:
+        # Most white space is ASCII, and bytes lose it several times faster than text is split at it.
+        text = text.encode("utf-8", "surrogatepass").translate(None, _BLANKS).decode("utf-8", "surrogatepass")
+        if text.isascii():
+            return text
     return "".join(text.split())
+
+
+def folded_lines(lines: Sequence[str]) -> list[str]:
+    """Every line without its white space."""
+    text = "\n".join(lines)
+    if text.isascii() and text.count("\n") == len(lines) - 1:
+        return text.encode().translate(None, _BLANKS.replace(b"\n", b"")).decode().split("\n")
+    return [fold(line) for line in lines]
 
 
 def identifiers(text: str) -> frozenset[str]:
