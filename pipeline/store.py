@@ -18,7 +18,6 @@ import hashlib
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -31,6 +30,11 @@ from contextrl_data.pipeline.stage import Drop, Fail, Keep, Outcome, Row
 
 SHARD_ROWS = 1000
 """Input rows per shard. Part of the format: changing it changes every file."""
+
+GROUP_BYTES = 4 << 20
+"""Size of a row group in memory that files are cut for: what a worker takes at a time."""
+PLACE = "_place"
+"""Column of a stage that writes no row again: the row's place among the rows of the stage below, from 0."""
 
 LEDGER = pa.schema(
     [
@@ -75,11 +79,17 @@ def write_table(path: Path, table: pa.Table) -> None:
     """Write one zstd parquet file, atomically, with bytes that depend on the table alone."""
     part = path.with_name(path.name + ".part")
     try:
-        pq.write_table(table, part, compression="zstd", row_group_size=SHARD_ROWS)
+        pq.write_table(table, part, compression="zstd", row_group_size=group_rows(table))
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise disk_error(path, error) from error
+
+
+def group_rows(table: pa.Table) -> int:
+    """Rows of a row group: 16 to 1,024, a power of two, so that light rows lie together and heavy ones are read apart."""
+    rows = int(GROUP_BYTES * max(table.num_rows, 1) // max(table.nbytes, 1))
+    return 1 << min(max(rows.bit_length() - 1, 4), 10)
 
 
 def table_of(rows: list[Row], schema: pa.Schema, stage: str) -> pa.Table:
@@ -179,26 +189,6 @@ class StageFolder:
         shutil.rmtree(self.parts, ignore_errors=True)
         shutil.rmtree(self.files, ignore_errors=True)
         self.create()
-
-
-class StoredRows:
-    """The rows of a finished stage. Small and picklable: it holds paths, and reads when asked."""
-
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
-        self.paths = [folder / shard.data for shard in manifest.shards if shard.rows_out]
-        self.count = manifest.rows_out
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __iter__(self) -> Iterator[Row]:
-        return self.select(None)
-
-    def select(self, columns: list[str] | None) -> Iterator[Row]:
-        """Stream the rows, or only some columns of them, a row group at a time."""
-        for path in self.paths:
-            for batch in pq.ParquetFile(path).iter_batches(batch_size=64, columns=columns):
-                yield from batch.to_pylist()
 
 
 def count_ledger(folder: StageFolder) -> Counter[tuple[str, str]]:

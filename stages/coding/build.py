@@ -2,7 +2,7 @@
 
 packages -> mutate -> validate -> describe ┐
            (or) taskset -> decontaminate  ┴-> pick -> attempts -> rollouts -> evaluate ┐
-                                          (or) trajectories, read as they are          ┴-> locate -> cascade -> mask
+                                  (or) trajectories, read as they are -> block ┴-> locate -> cascade -> mask
     -> check -> judge -> review -> direct (-> difficulty) -> select -> split -> export
 """
 
@@ -25,6 +25,7 @@ from contextrl_data.pipeline.stage import Stage, StageConfig
 from contextrl_data.stages.card import write_card
 from contextrl_data.stages.chat import require_model
 from contextrl_data.stages.chat_judge import ChatJudge, ChatJudgeConfig
+from contextrl_data.stages.coding.block import Block, BlockConfig
 from contextrl_data.stages.coding.cascade import Cascade
 from contextrl_data.stages.coding.check import Check, CheckConfig
 from contextrl_data.stages.coding.config import CodingConfig
@@ -97,7 +98,20 @@ def _existing_runs(config: CodingConfig) -> tuple[list[Step], str | None]:
     if config.benchmarks is not None:
         own = own.model_copy(update={"benchmarks": config.benchmarks})
     tasks = _task_set(config) if config.taskset else []
-    return [*tasks, Step(Trajectories(own))], tasks[-1].stage.name if tasks else None
+    return [*tasks, Step(Trajectories(own)), Step(Block(block_config(config)), after=Trajectories.name)], tasks[
+        -1
+    ].stage.name if tasks else None
+
+
+def block_config(config: CodingConfig) -> BlockConfig:
+    """Who may meet whom, as `cascade` and `locate` will ask it."""
+    cascade = config.cascade
+    return BlockConfig(
+        kinds=cascade.kinds,
+        require_resolved=cascade.require_resolved,
+        same_commit=cascade.same_commit,
+        extensions=config.locate.extensions,
+    )
 
 
 def _task_set(config: CodingConfig) -> list[Step]:

@@ -30,6 +30,7 @@ class Locate(Map[LocateConfig]):
     version = 2
     schema = LOCATED
     work = "process"
+    adds = ("patch", "edits")
 
     def process(self, row: Row) -> Outcome:
         """Read the final patch; drop what has none that could be an answer."""

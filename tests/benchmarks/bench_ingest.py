@@ -31,6 +31,7 @@ import pyarrow.parquet as pq
 from contextrl_data.pipeline.plan import RunSettings, Step
 from contextrl_data.pipeline.runner import Runner
 from contextrl_data.pipeline.stage import Keep, Row
+from contextrl_data.stages.coding.block import Block, BlockConfig
 from contextrl_data.stages.coding.cascade import Cascade, CascadeConfig
 from contextrl_data.stages.coding.check import Check, CheckConfig
 from contextrl_data.stages.coding.decontaminate import DecontaminateConfig
@@ -166,7 +167,8 @@ def ingest(path: Path, root: Path, workers: int) -> tuple[int, dict[str, float]]
     cascade = CascadeConfig(scope="file", require_resolved=False)
     steps = [
         Step(Trajectories(TrajectoriesConfig(path=str(path), benchmarks=BENCHMARKS))),
-        Step(Locate(LocateConfig()), after="trajectories"),
+        Step(Block(BlockConfig(require_resolved=False)), after="trajectories"),
+        Step(Locate(LocateConfig()), after="block"),
         Step(Cascade(cascade), after="locate"),
         Step(Mask(MaskConfig()), after="cascade"),
         Step(Check(CheckConfig(unknown_tasks="keep")), after="mask"),

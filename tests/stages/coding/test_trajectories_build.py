@@ -130,7 +130,7 @@ def test_a_model_judges_within_its_budget_and_a_person_decides_the_rest(build: B
         judged = funnel(tmp_path)["judge"]
         assert judged["in"] == judged["kept"] == 12
         assert len(server.requests) == 3 * 12  # three votes a pair, and none of them asked twice
-        assert told.count("[already done]") == 5
+        assert told.count("[already done]") == 6
 
         waiting = re.search(r"copy of (\S+review\.jsonl)", told)
         assert waiting
