@@ -25,6 +25,7 @@ _ISSUE_TAGS = re.compile(
 )
 _ISSUE_WORDS = re.compile(r"(?<=\nISSUE:\n).*?(?=\n+INSTRUCTIONS:)|(?<=^ISSUE:\n).*?(?=\n+INSTRUCTIONS:)", re.DOTALL)
 _DIFF_START = re.compile(r"^\s*(?:diff --git |Index: \S|--- \S.*\n\s*\+\+\+ \S|@@ -\d+(?:,\d+)? \+\d+)", re.MULTILINE)
+_DIFF_MARKS = ("diff --git ", "Index: ", "--- ", "@@ -")
 _DIFF_LINE = re.compile(
     r"^(?:diff --git |index [0-9a-f]|Index: |=====|--- |\+\+\+ |@@ |[ +\\-]|\s*$|new file|deleted file|old mode|new mode|"
     r"similarity |dissimilarity |rename |copy |Binary files |GIT binary|literal |delta )"
@@ -127,10 +128,12 @@ def mask_messages(
     task = next((index for index, message in enumerate(messages) if message["role"] == "user"), None)
     # What an agent repeats of the issue word for word; what the code itself prints is evidence and stays.
     quotations = [part for part in re.split(r"\n|(?<=[.!?]) ", issue) if len(fold(part)) >= _QUOTED_CHARS]
+    originals = [str(message["content"] or "") for message in messages]
+    touched = regions.touched(originals)
     masked: list[Message] = []
     submitted = False
     for index, message in enumerate(messages):
-        role, content = str(message["role"]), str(message["content"] or "")
+        role, content = str(message["role"]), originals[index]
         if index == task:
             content = mask_issue(content, issue)
         elif role == "assistant":
@@ -141,7 +144,7 @@ def mask_messages(
         elif role != "system":
             # The agent may have printed anything behind its submission; whatever is there counts as one.
             content = SUBMISSION if submitted and index >= len(messages) - 2 else mask_diffs(content, DIFF)
-        if role != "system":
+        if role != "system" and (index in touched or content != originals[index]):
             # The task is prose that somebody wrote; what commands print is code, or is laid out like code.
             spoken = index == task or role == "assistant"
             content = _mask_spoken(content, regions) if spoken else regions.mask(content, code=True)
@@ -174,6 +177,8 @@ def mask_edits(content: str, files: Collection[str]) -> str:
 
 def mask_diffs(content: str, placeholder: str) -> str:
     """Every stretch of a unified diff becomes one placeholder."""
+    if not any(mark in content for mark in _DIFF_MARKS):
+        return content
     shown: list[str] = []
     position = 0
     while found := _DIFF_START.search(content, position):

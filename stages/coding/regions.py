@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from contextrl_data.stages.coding.inline import PREFIXES, Quotes
 from contextrl_data.stages.coding.patches import Change, FilePatch, Hunk
+from contextrl_data.stages.coding.sieve import Sieve
 from contextrl_data.stages.lexical import fold, folded_lines
 
 REGION = "<REGION_MASKED>"
@@ -44,6 +45,7 @@ class Regions:
     """The last characters of every line that matters: most lines of a text end in none of these."""
     _tail_sizes: tuple[int, ...] = ()
     _known_forms: dict[str, list[str]] = field(default_factory=dict)
+    _sieve: Sieve | None = None
 
     @classmethod
     def of(cls, files: Iterable[FilePatch], run_chars: int = 12, bound: int = 12) -> Regions:
@@ -51,6 +53,7 @@ class Regions:
         hunks = [hunk for file in files for hunk in file.hunks]
         lines = [text for hunk in hunks for sign, text in hunk.lines if sign != " "]
         regions = cls(Quotes.of(lines, run_chars, bound))
+        regions._sieve = Sieve(dict.fromkeys(lines), run_chars)
         for line in lines:
             regions.strength[fold(line)] = _STRONG if _is_telling(line) else _WEAK
         for hunk in hunks:
@@ -69,6 +72,31 @@ class Regions:
                 gap = _Gap(after, (_packed(change.removed), _packed(change.added)))
                 if gap not in self.gaps.setdefault(before, []):
                     self.gaps[before].append(gap)
+
+    def touched(self, texts: Sequence[str]) -> set[int]:
+        """Numbers of the texts that `mask` may change; all others it would return as they are."""
+        if self._sieve is None or not self.strength:
+            return set()
+        found = self._sieve.touched(texts)
+        lines = [text.split("\n") for text in texts]
+        folded = [folded_lines(own) for own in lines]
+        packed = ["".join(own) for own in folded]
+        whole = "\0".join(packed)
+        present = [line for line in self.quotes.folded if line in whole]
+        for number, text in enumerate(packed):
+            if number not in found and (
+                any(line in text for line in present) or self._begins_in(lines[number], folded[number])
+            ):
+                found.add(number)
+        return found
+
+    def _begins_in(self, lines: Sequence[str], folded: Sequence[str]) -> bool:
+        """Whether a line is masked for itself, or may stand above a gap."""
+        for line, packed in zip(lines, folded, strict=True):
+            for form in self._forms(line, packed):
+                if form and (form in self.gaps or self.strength.get(form) == _STRONG):
+                    return True
+        return False
 
     def mask(self, text: str, code: bool = False) -> str:
         """The text with every edited line, gap and quotation replaced; runs of masked lines become one.
