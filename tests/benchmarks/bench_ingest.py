@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import resource
 import shutil
 import tempfile
@@ -66,6 +67,8 @@ def main() -> None:
     parser.add_argument("--below", type=Path, help="folder for the files; the system's own for passing ones without")
     parser.add_argument("--stages", action="store_true", help="also print the seconds of each stage")
     chosen = parser.parse_args()
+    load, cores = os.getloadavg()[0], len(os.sched_getaffinity(0))
+    print(f"{cores} cores, load {load:.1f} at the start (above {cores} others take their share: trust ratios)")
     heads = ("text", "arrow", "to rows", "ours", "/arrow", "/rows", "cpu", "memory", "pairs")
     print(f"{'rows':>7}" + "".join(f" {head:>8}" for head in heads))
     for rows in chosen.rows:

@@ -261,7 +261,8 @@ def test_a_message_of_200_megabytes_is_a_row_with_its_reason(tmp_path: Path) -> 
 
     rows = [{"instance_id": f"samples__shapes-{n}", "messages": TALK} for n in range(3)]
     rows[1]["messages"] = [*TALK, {"role": "user", "content": "x" * HUGE}]
-    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
+    huge = tmp_path / "rows.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), huge, use_dictionary=False, write_statistics=False)
     assert reasons(tmp_path / "rows.parquet") == ["kept", "trajectory is too large", "kept"]
 
 
