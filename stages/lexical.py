@@ -18,6 +18,7 @@ _HUNK = re.compile(r"^@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 
 
 _BLANKS = b" \t\n\x0b\x0c\r\x1c\x1d\x1e\x1f"
+_BLANKS_IN_LINES = _BLANKS.replace(b"\n", b"")
 _SHORT = 100
 
 
@@ -33,10 +34,11 @@ def fold(text: str) -> str:
 
 def folded_lines(lines: Sequence[str]) -> list[str]:
     """Every line without its white space."""
-    text = "\n".join(lines)
-    if text.isascii() and text.count("\n") == len(lines) - 1:
-        return text.encode().translate(None, _BLANKS.replace(b"\n", b"")).decode().split("\n")
-    return [fold(line) for line in lines]
+    text = "\n".join(lines).encode("utf-8", "surrogatepass").translate(None, _BLANKS_IN_LINES)
+    found = text.decode("utf-8", "surrogatepass").split("\n") if lines else []
+    if len(found) != len(lines):  # a line that holds line ends
+        return [fold(line) for line in lines]
+    return found if text.isascii() else [line if line.isascii() else "".join(line.split()) for line in found]
 
 
 def identifiers(text: str) -> frozenset[str]:

@@ -7,10 +7,13 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from contextrl_data.stages.lexical import fold
 
 _TOKEN = re.compile(r"[^\W\d]\w*|\d[\w.]*|\S")
-_SOLID = re.compile(r"\S")
+_ASCII_SOLID = np.array([not chr(code).isspace() for code in range(128)])
 _GRAM = 4
 _MOSTLY = 0.6
 """Share of a code line that quotes edited lines from which on the whole line is masked."""
@@ -93,6 +96,11 @@ class Quotes:
         hidden.update(number for number, size in shares.items() if size >= _MOSTLY * len(fold(code_of(lines[number]))))
         return hidden
 
+    @staticmethod
+    def may_hide(line: str, quoted: int) -> bool:
+        """Whether a line of code of which at most so many characters are quoted may have to be masked."""
+        return quoted >= _LONG or quoted >= _MOSTLY * len(fold(code_of(line)))
+
     def _runs(self, text: str) -> list[tuple[int, int]]:
         """Runs of grams, by their places in the text; and whole short lines."""
         tokens = _TOKEN.findall(text)
@@ -126,12 +134,19 @@ class Quotes:
         present = [line for line in self.folded if line in packed]
         if not present:
             return
-        places = [match.start() for match in _SOLID.finditer(text)]
+        places = _solid_places(text)
         for line in present:
             start = packed.find(line)
             while start >= 0:
-                yield places[start], places[start + len(line) - 1] + 1
+                yield int(places[start]), int(places[start + len(line) - 1]) + 1
                 start = packed.find(line, start + len(line))
+
+
+def _solid_places(text: str) -> Sequence[int] | npt.NDArray[np.intp]:
+    """Where the characters stand that are no white space."""
+    if text.isascii():
+        return np.flatnonzero(_ASCII_SOLID[np.frombuffer(text.encode(), np.uint8)])
+    return [place for place, char in enumerate(text) if not char.isspace()]
 
 
 def _pieces(text: str, starts: Sequence[int], start: int, end: int) -> Iterable[tuple[int, int]]:

@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+import numpy as np
+
 from contextrl_data.stages.coding.inline import PREFIXES, Quotes
 from contextrl_data.stages.coding.patches import Change, FilePatch, Hunk
 from contextrl_data.stages.coding.sieve import Sieve
@@ -73,30 +75,37 @@ class Regions:
                 if gap not in self.gaps.setdefault(before, []):
                     self.gaps[before].append(gap)
 
-    def touched(self, texts: Sequence[str]) -> set[int]:
+    def touched(self, texts: Sequence[str], code: Sequence[bool]) -> set[int]:
         """Numbers of the texts that `mask` may change; all others it would return as they are."""
         if self._sieve is None or not self.strength:
             return set()
-        found = self._sieve.touched(texts)
         lines = [text.split("\n") for text in texts]
-        folded = [folded_lines(own) for own in lines]
-        packed = ["".join(own) for own in folded]
-        whole = "\0".join(packed)
-        present = [line for line in self.quotes.folded if line in whole]
-        for number, text in enumerate(packed):
-            if number not in found and (
-                any(line in text for line in present) or self._begins_in(lines[number], folded[number])
+        flat = [line for own in lines for line in own]
+        owners = np.repeat(np.arange(len(lines)), [len(own) for own in lines]).tolist()
+        found: set[int] = set()
+        for place in np.flatnonzero(covered := self._sieve.covered(flat)).tolist():
+            if owners[place] not in found and (
+                not code[owners[place]] or self.quotes.may_hide(flat[place], int(covered[place]))
             ):
-                found.add(number)
+                found.add(owners[place])
+        folded = folded_lines(flat)
+        for size in self._tail_sizes:
+            for place in [place for place, line in enumerate(folded) if line[-size:] in self._tails]:
+                if owners[place] not in found and self._begins(flat[place]):
+                    found.add(owners[place])
+        whole = "".join(folded)
+        if present := [line for line in self.quotes.folded if line in whole]:
+            start = 0
+            for number, own in enumerate(lines):
+                packed = "".join(folded[start : start + len(own)])
+                start += len(own)
+                if number not in found and any(line in packed for line in present):
+                    found.add(number)
         return found
 
-    def _begins_in(self, lines: Sequence[str], folded: Sequence[str]) -> bool:
+    def _begins(self, line: str) -> bool:
         """Whether a line is masked for itself, or may stand above a gap."""
-        for line, packed in zip(lines, folded, strict=True):
-            for form in self._forms(line, packed):
-                if form and (form in self.gaps or self.strength.get(form) == _STRONG):
-                    return True
-        return False
+        return any(form in self.gaps or self.strength.get(form) == _STRONG for form in _forms(line) if form)
 
     def mask(self, text: str, code: bool = False) -> str:
         """The text with every edited line, gap and quotation replaced; runs of masked lines become one.

@@ -61,25 +61,32 @@ class Sieve:
         self._low[(self._wanted & np.uint64((1 << _BITS) - 1)).astype(np.intp)] = True
         self._run_chars = run_chars
 
-    def touched(self, texts: Sequence[str]) -> set[int]:
-        """Numbers of the texts that hold a run of such tokens with at least `run_chars` characters."""
-        if not len(self._wanted) or not texts:
-            return set()
-        starts, sizes, hashes = _tokens("\n".join(texts))
+    def covered(self, lines: Sequence[str]) -> npt.NDArray[np.intp]:
+        """Of every line, the non-blank characters in such runs of at least `run_chars` characters.
+
+        The lines are read as one text: a run may go on from one into the next.
+        """
+        nothing = np.zeros(len(lines), np.intp)
+        if not len(self._wanted) or not lines:
+            return nothing
+        text = "\n".join(lines)
+        starts, sizes, hashes = _tokens(text)
         grams = _grams(hashes)
         maybe = np.flatnonzero(self._low[(grams & np.uint64((1 << _BITS) - 1)).astype(np.intp)])
         places = np.minimum(np.searchsorted(self._wanted, grams[maybe]), len(self._wanted) - 1)
         hits = maybe[self._wanted[places] == grams[maybe]]
         if not len(hits):
-            return set()
-        covered = np.zeros(len(starts) + 1, np.int8)
+            return nothing
+        inside = np.zeros(len(starts) + 1, np.int8)
         for step in range(_GRAM):
-            covered[hits + step] = 1
-        edges = np.diff(covered, prepend=np.int8(0))
+            inside[hits + step] = 1
+        edges = np.diff(inside, prepend=np.int8(0))
         first, last = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
         total = np.concatenate([[0], np.cumsum(sizes)])
         long = (total[last] - total[first]) >= self._run_chars
-        borders = np.cumsum([len(text) + 1 for text in texts])
-        # A run may reach from one text into the next; both are meant then.
-        ends = np.searchsorted(borders, np.stack([starts[first[long]], starts[last[long] - 1]]), side="right")
-        return {number for low, high in ends.T.tolist() for number in range(low, high + 1)}
+        lengths = (last - first)[long]
+        # The tokens of all long runs, as one list of places.
+        tokens = np.arange(lengths.sum()) + np.repeat(first[long] - np.cumsum(lengths) + lengths, lengths)
+        borders = np.cumsum([len(line) + 1 for line in lines])
+        numbers = np.searchsorted(borders, starts[tokens], side="right")
+        return np.bincount(numbers, sizes[tokens], len(lines)).astype(np.intp)

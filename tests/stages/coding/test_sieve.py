@@ -38,9 +38,9 @@ texts = st.lists(st.tuples(pieces, st.sampled_from(["", " ", "\n", "\n    ", "\t
 @given(shown=st.lists(texts, min_size=1, max_size=5), patch=st.sampled_from(PATCHES))
 def test_whatever_is_masked_was_let_through(shown: list[str], patch: str) -> None:
     regions = Regions.of(parse_patch(patch))
-    touched = regions.touched(shown)
-    for number, text in enumerate(shown):
-        for code in (True, False):
+    for code in (True, False):
+        touched = regions.touched(shown, [code] * len(shown))
+        for number, text in enumerate(shown):
             assert number in touched or regions.mask(text, code) == text
 
 
@@ -48,6 +48,7 @@ def test_whatever_is_masked_was_let_through(shown: list[str], patch: str) -> Non
 def test_most_texts_are_held_back(bug: str) -> None:
     good, bad = BUGS[bug]
     shown = ["nothing of the kind\n" * 50, "", buggy(bug), "é → ☃ " * 40, f"prose with `{bad.strip()}` in it", "\n\n"]
-    assert Regions.of(parse_patch(fix_patch(bug))).touched(shown) == {2, 4}
-    assert Sieve([good, bad], 12).touched([]) == set()
-    assert Sieve([], 12).touched(shown) == set()
+    assert Regions.of(parse_patch(fix_patch(bug))).touched(shown, [False] * 6) == {2, 4}
+    assert Sieve([good, bad], 12).covered([]).tolist() == []
+    assert Sieve([good, bad], 12).covered(["", f"  {bad}"]).tolist() == [0, len("".join(bad.split()))]
+    assert Sieve([], 12).covered(shown).tolist() == [0] * 6
