@@ -22,7 +22,7 @@ def guess(result: AuditResult, name: str) -> Guess:
 
 @pytest.mark.parametrize("plant", TEXT_PLANTS)
 def test_a_planted_fault_in_texts_is_named(plant: str, tmp_path: Path) -> None:
-    rows = text_rows(7, 200, plant=plant)
+    rows = text_rows(7, 300, plant=plant)
     lists = write_lists(tmp_path / "lists", rows)
     assert TEXT_PLANTS[plant] in audit(tmp_path, rows, contamination=lists).reasons
 
