@@ -221,13 +221,13 @@ def _spent(folder: StageFolder, more: float = 0.0) -> float:
     return before
 
 
-_LOOSEN = "loosen the settings that dropped them; `contextrl-data status` shows every stage"
-
-
 def _nothing_left(manifest: Manifest) -> InputError:
     """Why the stages that follow have nothing to do."""
     dropped = [f"dropped {count:,} {reason}" for reason, count in manifest.dropped.items()]
     failed = [f"failed {count:,} {boundary}" for boundary, count in manifest.failed.items()]
     told = ", ".join([*dropped, *failed]) or "it found none"
-    remedy = "run the same command again to retry what failed" if failed else _LOOSEN
-    return InputError(f"nothing is left after {manifest.stage} ({manifest.rows_in:,} rows in: {told})", remedy)
+    remedy = "run the same command again to retry what failed" if failed else "loosen the settings that dropped them"
+    return InputError(
+        f"nothing is left after {manifest.stage} ({manifest.rows_in:,} rows in: {told})",
+        f"{remedy}; `contextrl-data status` shows every stage",
+    )
