@@ -106,8 +106,10 @@ def _metadata(folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     head["license"] = licences[0] if len(licences) == 1 else licences
     if "other" in licences:
         head["license_name"] = "see-licence-column"
-    head["task_categories"] = ["text-generation"]
-    head["tags"] = ["contrastive", "reinforcement-learning", "coding-agents", "trajectories", "contextrl-data"]
+    images = record.get("family") == "images"
+    head["task_categories"] = ["visual-question-answering"] if images else ["text-generation"]
+    about = ["images", "vision-language"] if images else ["coding-agents", "trajectories"]
+    head["tags"] = ["contrastive", "reinforcement-learning", *about, "contextrl-data"]
     head["size_categories"] = [next((name for bound, name in _SIZES if record["rows"] < bound), "n>1T")]
     head["configs"] = [
         {

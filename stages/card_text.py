@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 
+from contextrl_data.stages import card_images
 from contextrl_data.stages.facts import BENCHMARK_MARK
+from contextrl_data.stages.markdown import markdown_table as _table
 
 Record = Mapping[str, Any]
 
@@ -40,12 +42,20 @@ _COLUMNS = [
 
 def card_body(record: Record) -> str:
     """Everything below the YAML head."""
+    intro, loading, columns, labels = _intro, _loading, _COLUMNS, _labels
+    if record.get("family") == "images":
+        intro, loading, columns, labels = (
+            card_images.intro,
+            card_images.loading,
+            card_images.COLUMNS,
+            card_images.labels,
+        )
     sections = [
         f"# {record['title']}",
-        _intro(record),
-        "## Load it\n\n" + _loading(record),
-        "## Columns\n\n" + _table(["column", "what it holds"], _COLUMNS),
-        "## How the labels were made\n\n" + _labels(record),
+        intro(record),
+        "## Load it\n\n" + loading(record),
+        "## Columns\n\n" + _table(["column", "what it holds"], columns),
+        "## How the labels were made\n\n" + labels(record),
         "## Funnel\n\n" + _funnel(record["funnel"]),
         "## Can a blind reader pick C+?\n\n" + _baselines(record),
         "## Sources and licences\n\n" + _sources(record),
@@ -162,8 +172,8 @@ def _sources(record: Record) -> str:
 def limits(record: Record) -> list[str]:
     """What a user must know before trusting the set, derived from the record."""
     counts, total = record["counts"], record["rows"]
-    found = []
-    if scripted := counts["model"].get("scripted", 0):
+    found = card_images.own_limits(record) if record.get("family") == "images" else []
+    if scripted := counts.get("model", {}).get("scripted", 0):
         found.append(
             f"{scripted} of {total} rows show runs of the `scripted` agent, a deterministic policy that knows the "
             "fix: they demonstrate the pipeline and are no evidence of what a model does."
@@ -202,13 +212,3 @@ def _settings(config: Record) -> str:
 
 def _backticks(text: str) -> list[str]:
     return ["`" * len(part) for part in "".join(c if c == "`" else " " for c in text).split()]
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows]
-    return "\n".join(lines)
-
-
-def _cell(value: Any) -> str:
-    return str(value).replace("|", "\\|").replace("\n", " ")

@@ -31,6 +31,15 @@ QUESTION = pa.schema(
 )
 """One question about one image, with its answer."""
 
+SCENE = pa.schema(
+    [
+        ("id", pa.string()),  # renderer and number
+        ("renderer", pa.string()),
+        ("domain", pa.string()),
+    ]
+)
+"""One picture to be drawn: its fact sheet follows from the id and the seed."""
+
 EMBEDDED = pa.schema(
     [
         ("id", pa.string()),  # image_id: one vector a picture, however many questions it carries
@@ -54,6 +63,14 @@ IMAGE_CANDIDATE = pa.schema(
     ]
 )
 """Two answered questions about two images, undirected. Splits go by `image_id` and `scene` of both sides."""
+
+JUDGED_CANDIDATE = pa.schema(
+    [
+        *IMAGE_CANDIDATE,
+        pa.field("verdict", pa.string()),  # VALID | UNCERTAIN (INVALID ones are dropped)
+        pa.field("judge", pa.string()),  # who judged: rules, or a model's name
+    ]
+)
 
 IMAGE_PAIR = pa.schema(
     [

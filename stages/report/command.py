@@ -17,6 +17,7 @@ from contextrl_data.pipeline.stage import Row
 from contextrl_data.stages.card import PROVENANCE, funnel_record, read_provenance
 from contextrl_data.stages.card_text import limits
 from contextrl_data.stages.report.page import Overview, write_report
+from contextrl_data.stages.report.pictures import write_picture_report
 
 
 def report_command(root: Path, run: str | None, out: Path | None, pairs: int) -> Path:
@@ -44,16 +45,24 @@ def write_dataset_report(folder: Path, target: Path, pairs: int, build: BuildFol
     if build is not None:
         funnel = [funnel_record(row) for row in build.funnel()]
         overview = replace(overview, funnel=funnel, config=_config(build) or overview.config)
-    write_report(target, islice(dataset_rows(folder), pairs), overview)
+    write = write_picture_report if _has_pictures(folder) else write_report
+    write(target, islice(dataset_rows(folder), pairs), overview)
     return target
+
+
+def _has_pictures(folder: Path) -> bool:
+    return read_provenance(folder).get("family") == "images"
 
 
 def overview_of(record: Mapping[str, Any]) -> Overview:
     """The first page, from a dataset's record."""
     tiles: list[tuple[str, object]] = [("pairs", record["rows"])]
     tiles += [(f"in {name}", facts["rows"]) for name, facts in record["splits"].items()]
-    tiles += [(name, record["distinct"][name]) for name in ("groups", "trajectories")]
-    tiles.append(("repositories", len(record["counts"]["repo"])))
+    tiles += [(name, count) for name, count in record["distinct"].items() if name != "pairs"]
+    if "repo" in record["counts"]:
+        tiles.append(("repositories", len(record["counts"]["repo"])))
+    else:
+        tiles += [(name, count) for name, count in record["counts"]["domain"].items()]
     return Overview(
         title=record["title"],
         funnel=record["funnel"],

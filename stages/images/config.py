@@ -1,0 +1,42 @@
+"""Every setting of `contextrl-data build images`, in the order in which the rows flow."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from contextrl_data.pipeline.plan import RunSettings
+from contextrl_data.pipeline.stage import StageConfig
+from contextrl_data.stages.images.directed import ImageDirectConfig
+from contextrl_data.stages.images.image_sets import ImageSetsConfig
+from contextrl_data.stages.images.judge import ImageRulesConfig
+from contextrl_data.stages.images.rendered import RenderConfig, ScenesConfig
+from contextrl_data.stages.images.rerender import RerenderConfig
+from contextrl_data.stages.images.select import ImageExportConfig, ImageSelectConfig
+from contextrl_data.stages.splits import SplitConfig
+
+
+class ImagesConfig(StageConfig):
+    """Settings of an image build. Each section belongs to one stage; changing it reruns that stage and what follows."""
+
+    scenes: ScenesConfig | None = ScenesConfig()
+    """Which pictures are drawn here; null draws none."""
+    render: RenderConfig = RenderConfig()
+    """How they are drawn and asked about."""
+    sets: ImageSetsConfig | None = None
+    """Image-QA sets that exist: files, folders, or the Hub."""
+    rerender: RerenderConfig | None = RerenderConfig()
+    """Twins of drawn pictures with one fact changed; null makes none."""
+    judge: ImageRulesConfig = ImageRulesConfig()
+    """Who judges."""
+    direct: ImageDirectConfig = ImageDirectConfig()
+    """Both directions of a pair."""
+    select: ImageSelectConfig = ImageSelectConfig()
+    """How many pairs, under which shares and caps."""
+    split: SplitConfig = SplitConfig(validation=400, probe=400)
+    """Sizes of the held-out splits."""
+    export: ImageExportConfig = ImageExportConfig()
+    """The dataset folder."""
+    report_pairs: int = Field(200, ge=1)
+    """Pairs that the report shows."""
+    run: RunSettings = RunSettings()
+    """Workers, folders, retries: nothing of what comes out."""
