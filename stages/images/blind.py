@@ -16,6 +16,10 @@ from contextrl_data.pipeline.stage import Row
 FEATURES = ("larger_file", "larger_picture", "brighter", "more_ink", "sharper", "more_colours")
 
 
+INK = 32
+"""Grey levels by which a pixel must differ from the picture's middle one to count as ink."""
+
+
 @dataclass(frozen=True)
 class Look:
     """What a blind reader sees of one picture."""
@@ -29,20 +33,22 @@ class Look:
         from PIL import Image
 
         with Image.open(io.BytesIO(data)) as opened:
-            pixels = np.asarray(opened.convert("RGB"), dtype=np.int16)
-        grey = pixels.mean(axis=2)
-        edges = (
-            np.abs(np.diff(grey, axis=0)).mean() + np.abs(np.diff(grey, axis=1)).mean() if min(grey.shape) > 1 else 0
-        )
-        coarse = (pixels >> 5).reshape(-1, 3) @ np.array([1, 8, 64])
+            picture = opened.convert("RGB")
+        grey = np.asarray(picture.convert("L"))
+        counts = np.bincount(grey.reshape(-1), minlength=256)
+        middle = int(np.searchsorted(np.cumsum(counts), grey.size / 2))
+        shades = np.arange(256)
+        signed = grey.astype(np.int16)
+        steps = [np.abs(np.diff(signed, axis=axis)) for axis in (0, 1) if grey.shape[axis] > 1]
+        coarse = (np.asarray(picture) >> 5).astype(np.int16) @ np.array([1, 8, 64], np.int16)
         return Look(
             {
                 "larger_file": float(len(data)),
                 "larger_picture": float(grey.size),
-                "brighter": float(grey.mean()),
-                "more_ink": float((np.abs(grey - np.median(grey)) > 32).mean()),
-                "sharper": float(edges),
-                "more_colours": float(len(np.unique(coarse))),
+                "brighter": float(counts @ shades) / grey.size,
+                "more_ink": float(counts[np.abs(shades - middle) > INK].sum()) / grey.size,
+                "sharper": sum(float(step.mean()) for step in steps),
+                "more_colours": float(np.count_nonzero(np.bincount(coarse.reshape(-1), minlength=512))),
             }
         )
 

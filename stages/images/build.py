@@ -1,8 +1,8 @@
 """`contextrl-data build images`: the stages in order, and what a person is told at the end.
 
-scenes -> render ┐                  ┌ rerender ┐
-(or, and)        ┴-> (questions) ->-┤          ├-> (collect) -> judge -> direct -> select -> split -> export
-image_sets       ┘                  └ ...      ┘
+scenes -> render ┐                  ┌ rerender       ┐
+(or, and)        ┼-> (questions) ->-┤ embed -> mine  ├-> (collect) -> judge -> direct -> select -> split -> export
+image_sets       ┘                  └ ...            ┘
 
 A method is a chain of steps that begins at the questions and ends in image candidates: see `_methods`.
 """
@@ -23,8 +23,10 @@ from contextrl_data.stages.finish import finish_build
 from contextrl_data.stages.images.collect import Collect, CollectConfig, Questions
 from contextrl_data.stages.images.config import ImagesConfig
 from contextrl_data.stages.images.directed import ImageDirect
+from contextrl_data.stages.images.embed import Embed, EmbedSecond
 from contextrl_data.stages.images.image_sets import ImageSets
 from contextrl_data.stages.images.judge import ImageRules
+from contextrl_data.stages.images.mine import Mine, MineConfig
 from contextrl_data.stages.images.rendered import Render, Scenes
 from contextrl_data.stages.images.rerender import Rerender
 from contextrl_data.stages.images.select import ExportImages, SelectImages, SplitImages
@@ -49,7 +51,9 @@ def steps(config: ImagesConfig) -> list[Step]:
     questions = sources[-1].stage.name
     methods = _methods(config, questions)
     if not methods:
-        raise ConfigError("no method makes pairs: rerender is null", "leave the section out to get its default")
+        raise ConfigError(
+            "no method makes pairs: rerender and mine are null", "leave one of them out to get its default"
+        )
     ends = [chain[-1].stage.name for chain in methods]
     return [
         *sources,
@@ -80,7 +84,21 @@ def _methods(config: ImagesConfig, questions: str) -> list[list[Step]]:
     found: list[list[Step]] = []
     if config.rerender is not None and config.scenes is not None:
         found.append([Step(Rerender(config.rerender), after=questions)])
+    if config.mine is not None:
+        found.append(_mined(config, config.mine, questions))
     return found
+
+
+def _mined(config: ImagesConfig, mine: MineConfig, questions: str) -> list[Step]:
+    """Embed every picture, by two encoders where they must disagree, then compare."""
+    chain = [Step(Embed(config.embed), after=questions)]
+    beside = {"vectors": "embed"}
+    if mine.max_second is not None:
+        if config.second is None:
+            raise ConfigError("mine.max_second without a second encoder", "name one with --set second.encoder.kind=...")
+        chain.append(Step(EmbedSecond(config.second), after=questions))
+        beside["second"] = "embed_second"
+    return [*chain, Step(Mine(mine), after=questions, beside=beside)]
 
 
 def _joined(stage: Gather[Any], ends: list[str]) -> list[Step]:

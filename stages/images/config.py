@@ -7,8 +7,10 @@ from pydantic import Field
 from contextrl_data.pipeline.plan import RunSettings
 from contextrl_data.pipeline.stage import StageConfig
 from contextrl_data.stages.images.directed import ImageDirectConfig
+from contextrl_data.stages.images.embed import EmbedConfig
 from contextrl_data.stages.images.image_sets import ImageSetsConfig
 from contextrl_data.stages.images.judge import ImageRulesConfig
+from contextrl_data.stages.images.mine import MineConfig
 from contextrl_data.stages.images.rendered import RenderConfig, ScenesConfig
 from contextrl_data.stages.images.rerender import RerenderConfig
 from contextrl_data.stages.images.select import ImageExportConfig, ImageSelectConfig
@@ -26,6 +28,12 @@ class ImagesConfig(StageConfig):
     """Image-QA sets that exist: files, folders, or the Hub."""
     rerender: RerenderConfig | None = RerenderConfig()
     """Twins of drawn pictures with one fact changed; null makes none."""
+    embed: EmbedConfig = EmbedConfig()
+    """The encoder by which pictures are alike."""
+    second: EmbedConfig | None = None
+    """A second encoder, which must find unlike what the first finds alike: see `mine.max_second`."""
+    mine: MineConfig | None = MineConfig()
+    """Pairs of pictures that are alike and answer one question differently; null mines none."""
     judge: ImageRulesConfig = ImageRulesConfig()
     """Who judges."""
     direct: ImageDirectConfig = ImageDirectConfig()
