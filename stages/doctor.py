@@ -22,7 +22,10 @@ BASE_TAG = "contextrl-data/base:bookworm"  # as stages.coding.base_image says; a
 SPACE_GB = 10
 EXTRAS: dict[str, tuple[str, ...]] = {
     "coding": ("docker", "swebench", "minisweagent", "litellm", "mcp", "unidiff", "sklearn", "datasketch"),
-    "images": ("torch", "diffusers", "transformers", "skimage", "imagehash", "PIL", "efficientnet_lite_pytorch"),
+    "images": (
+        *("PIL", "matplotlib", "vega_datasets", "torch", "efficientnet_lite_pytorch"),
+        *("diffusers", "transformers", "skimage", "imagehash"),
+    ),
     "clip": ("open_clip", "torchvision"),
     "train": ("torch", "trl", "transformers", "accelerate", "peft"),
     "ray": ("ray",),

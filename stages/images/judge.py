@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from contextrl_data.pipeline.stage import Drop, Keep, Map, Outcome, Row, StageConfig
+from contextrl_data.stages.images.answers import differ, meaning, resolve
 from contextrl_data.stages.images.rows import JUDGED_CANDIDATE
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class ImageRules(Map[ImageRulesConfig]):
 
     def _flaws(self, row: Row) -> Iterator[str]:
         first, second = row["first"], row["second"]
-        if fold(first["answer"]) == fold(second["answer"]):
+        if not differ(*(meaning(resolve(side["answer"], side["choices"])) for side in (first, second))):
             yield "ambiguous label"
         for side in (first, second):
             if side["choices"] and fold(side["answer"]) not in {fold(choice) for choice in side["choices"]}:

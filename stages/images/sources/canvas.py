@@ -97,7 +97,7 @@ class Canvas:
 
     def text_width(self, text: str, size: float, face: str = "") -> float:
         """Width of a line of text."""
-        return font(face, round(size * self.scale)).getlength(text) / self.scale
+        return float(font(face, round(size * self.scale)).getlength(text)) / self.scale
 
     def _point(self, point: Point) -> tuple[int, int]:
         return round(point[0] * self.scale), round(point[1] * self.scale)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, ClassVar
 
@@ -84,7 +85,10 @@ class Circle:
         side_label(canvas, [CENTRE], ends[0], ends[1], f"{2 * half} {unit}", 12)
 
     def ask(self, facts: Facts) -> list[Asked]:
-        """Areas and lengths in terms of π, the central angle, the radius behind a chord."""
+        """Areas and lengths in terms of π, the central angle, the radius behind a chord. Pictures in other units are another matter: the unit alone would tell them apart."""
+        return [replace(one, about=facts["unit"]) for one in self._asked(facts)]
+
+    def _asked(self, facts: Facts) -> list[Asked]:
         kind, unit, measures = facts["kind"], facts["unit"], facts["measures"]
         if kind in ("radius", "diameter"):
             radius = measures[0] / (1 if kind == "radius" else 2)

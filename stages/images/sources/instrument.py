@@ -107,9 +107,11 @@ class Instrument:
         found = [Asked(words, f"{reading} {unit}")]
         bound = (low + high) // 2 // label * label
         if reading != bound:
-            thing = {"cylinder": "liquid level", "ruler": "bar"}.get(kind, "reading")
+            thing = {"cylinder": "Is the liquid level above", "ruler": "Is the bar longer than"}.get(
+                kind, "Is the reading above"
+            )
             answer = "yes" if reading > bound else "no"
-            found.append(Asked(f"Is the {thing} above {bound} {unit}?", answer, ("yes", "no")))
+            found.append(Asked(f"{thing} {bound} {unit}?", answer, ("yes", "no")))
         if kind == "cylinder" and reading <= 80:
             found.append(Asked("How much liquid is there after 20 ml more are poured in?", f"{reading + 20} ml"))
         if kind == "thermometer":

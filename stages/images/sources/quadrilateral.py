@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, ClassVar
 
@@ -80,7 +81,10 @@ class Quadrilateral:
         return canvas.picture()
 
     def ask(self, facts: Facts) -> list[Asked]:
-        """Area, and perimeter where it is known."""
+        """Area, and perimeter where it is known. Pictures in other units are another matter: the unit alone would tell them apart."""
+        return [replace(one, about=facts["unit"]) for one in self._asked(facts)]
+
+    def _asked(self, facts: Facts) -> list[Asked]:
         kind, unit, m = facts["kind"], facts["unit"], facts["measures"]
         if kind == "rectangle":
             found = [Asked("What is the perimeter of the rectangle?", f"{2 * (m[0] + m[1])} {unit}")]

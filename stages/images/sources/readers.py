@@ -140,7 +140,8 @@ class HubSet:
 
         spec = self.spec
         stream: Any = load_dataset(spec.path, spec.subset, split=spec.split, revision=spec.revision, streaming=True)
-        yield from stream.decode(False)
+        # Where a set does not say what its columns are, nothing is decoded in any case.
+        yield from stream.decode(False) if stream.features else stream
 
     def _fault(self, error: Exception) -> SetupError:
         return SetupError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, ClassVar
 
@@ -96,7 +97,10 @@ class Triangle:
         return canvas.picture()
 
     def ask(self, facts: Facts) -> list[Asked]:
-        """Area and hypotenuse, the missing angle, and what the measures say about the kind of triangle."""
+        """Area and hypotenuse, the missing angle, and what the measures say about the kind of triangle. Pictures in other units are another matter: the unit alone would tell them apart."""
+        return [replace(one, about=facts["unit"]) for one in self._asked(facts)]
+
+    def _asked(self, facts: Facts) -> list[Asked]:
         (one, other), unit = facts["measures"], facts["unit"]
         square = f"{unit}²"
         if facts["kind"] == "right":
