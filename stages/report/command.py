@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +45,10 @@ def write_dataset_report(folder: Path, target: Path, pairs: int, build: BuildFol
     if build is not None:
         funnel = [funnel_record(row) for row in build.funnel()]
         overview = replace(overview, funnel=funnel, config=_config(build) or overview.config)
-    write = write_picture_report if _has_pictures(folder) else write_report
-    write(target, islice(dataset_rows(folder), pairs), overview)
+    if _has_pictures(folder):
+        write_picture_report(target, picture_rows(folder, pairs), overview)
+    else:
+        write_report(target, islice(dataset_rows(folder), pairs), overview)
     return target
 
 
@@ -89,6 +91,20 @@ def dataset_rows(folder: Path) -> Iterator[Row]:
             if batch:
                 alive.append(stream)
         streams = alive
+
+
+def picture_rows(folder: Path, most: int) -> Iterator[Row]:
+    """One direction of some pairs, the domains and methods taking turns, in the order of the files."""
+    record = read_provenance(folder)
+    paths = [folder / file["id"] for file in record["files"]]
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for path in paths:
+        for row in pq.read_table(path, columns=["id", "direction", "domain", "method"]).to_pylist():
+            if row["direction"] == "forward":
+                kinds.setdefault((row["domain"], row["method"]), []).append(row["id"])
+    turns = [one for turn in zip_longest(*(kinds[kind] for kind in sorted(kinds))) for one in turn if one is not None]
+    chosen = set(turns[:most])
+    return (row for row in _stream(paths) if row["id"] in chosen)
 
 
 def _stream(paths: list[Path]) -> Iterator[Row]:

@@ -59,7 +59,9 @@ def _write(out: IO[str], pairs: Iterable[Row], overview: Overview) -> int:
     for row in pairs:
         out.write(_pair(row))
         shown += 1
-    out.write(f'<p class="small">{shown} of {max(overview.total, shown)} rows are shown.</p>\n</body></html>\n')
+    out.write(
+        f'<p class="small">{shown} pairs are shown, each in one direction; the dataset has {max(overview.total, shown)} rows.</p>\n</body></html>\n'
+    )
     return shown
 
 
