@@ -73,7 +73,9 @@ class ScatterChart:
             order = sorted(range(len(marked)), key=lambda place: -marked[place][axis])
             for word, winner, second in ((words[0], order[0], order[1]), (words[1], order[-1], order[-2])):
                 if abs(marked[winner][axis] - marked[second][axis]) > clear:
-                    found.append(Asked(f"Which lettered point lies {word}?", letters[winner], letters))
+                    found.append(
+                        Asked(f"Which lettered point lies {word}?", letters[winner], letters, "".join(letters))
+                    )
             if abs(marked[0][axis] - marked[1][axis]) > clear:
                 word = "to the right of" if axis == 0 else "above"
                 answer = "yes" if marked[0][axis] > marked[1][axis] else "no"
