@@ -1,6 +1,6 @@
 # Two commands set everything up: `make demo` runs the main job, `make test` passes the tests.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-train lint bench bench-train clean
+.PHONY: help setup demo test test-train test-views lint docs bench bench-train clean
 BIN := .venv/bin
 
 help: ## Show this list
@@ -19,18 +19,25 @@ test: setup lint ## Run every check: ruff, mypy, pytest
 
 test-train: setup ## Install the extra [train] into .venv and run the training tests
 	@$(BIN)/python -m pip install --quiet --editable '.[train]'
-	@$(BIN)/python -m pytest tests/stages/train
+	@$(BIN)/python -m pytest tests/stages/train tests/stages/views
+
+test-views: setup ## Install TRL, verl and SkyRL into .venv-trainers and read the exported views with them
+	@bash .dev/trainers.sh
 
 lint: ## Run ruff and mypy
 	@bash .dev/venv.sh
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
+docs: ## Write docs/cli.md and docs/configuration.md from the code
+	@bash .dev/venv.sh
+	@$(BIN)/python .dev/reference.py
+
 bench: setup ## Print what is measured: sandbox and evaluation, each against its rival
-	@set -e; for name in sandbox evaluate; do echo "== $$name"; $(BIN)/python tests/benchmarks/bench_$$name.py; done
+	@set -e; for name in sandbox evaluate secrets; do echo "== $$name"; $(BIN)/python tests/benchmarks/bench_$$name.py; done
 
 bench-train: test-train ## Print what L_CA costs: full logits against one position's
 	@$(BIN)/python tests/benchmarks/bench_train_logits.py
 
 clean: ## Remove .venv, caches and built packages; runs under data/runs stay
-	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-trainers dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

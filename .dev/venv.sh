@@ -41,6 +41,6 @@ rm -f "$stamp"
 # The pip that comes with Python 3.11 does not know dependency groups.
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' ||
   fail "pip cannot reach a package index — check the network or pip's index-url"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[coding]' --group dev ||
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[coding,publish]' --group dev ||
   fail "the packages cannot be installed — see pip's message above"
 echo "$wanted" >"$stamp"

@@ -24,6 +24,8 @@ from pydantic import BaseModel
 
 from contextrl_data.pipeline.config import dump
 from contextrl_data.pipeline.errors import RunError
+from contextrl_data.pipeline.executors.local import LocalExecutor
+from contextrl_data.pipeline.executors.ray import RayExecutor
 from contextrl_data.pipeline.manifest import Manifest
 from contextrl_data.pipeline.plan import RunSettings, Step, keys_of
 from contextrl_data.pipeline.progress import Progress
@@ -125,7 +127,8 @@ def run_build(
     """Record the build, run its steps, and return its folder and its finished stages."""
     folder = start_build(name, config, settings, steps)
     with progress:
-        finished = Runner(settings, progress).run(steps)
+        executor = RayExecutor(settings.ray) if settings.executor == "ray" else LocalExecutor()
+        finished = Runner(settings, progress, executor).run(steps)
     return folder, finished
 
 

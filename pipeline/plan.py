@@ -11,6 +11,7 @@ from typing import Any, Literal
 import orjson
 from pydantic import Field
 
+from contextrl_data.pipeline.executors.ray import RaySettings
 from contextrl_data.pipeline.stage import Stage, StageConfig
 from contextrl_data.pipeline.store import SHARD_ROWS
 
@@ -20,8 +21,10 @@ class RunSettings(StageConfig):
 
     root: Path = Path("data/runs")
     """Folder of all runs."""
-    executor: Literal["local"] = "local"
-    """Where rows are processed."""
+    executor: Literal["local", "ray"] = "local"
+    """Where rows are processed: on this machine, or on a Ray cluster (see docs/cluster.md)."""
+    ray: RaySettings = RaySettings()
+    """The cluster, for `executor: ray`."""
     workers: int | None = Field(None, ge=1)
     """Workers per stage; default one process per core, two threads per core around containers."""
     shard_rows: int = Field(SHARD_ROWS, ge=1)

@@ -21,9 +21,9 @@ from typing import Any
 
 import orjson
 
-from contextrl_data.pipeline.errors import ContextRLError, RunError
+from contextrl_data.pipeline.errors import ContextRLError, InputError, RunError
 from contextrl_data.pipeline.executors import Executor, Job
-from contextrl_data.pipeline.executors.local import LocalExecutor, default_workers
+from contextrl_data.pipeline.executors.local import LocalExecutor, cores
 from contextrl_data.pipeline.feed import Feed
 from contextrl_data.pipeline.journal import Journal
 from contextrl_data.pipeline.manifest import Manifest
@@ -73,7 +73,10 @@ class Runner:
             folder = StageFolder(self.settings.root / f"{step.stage.name}-{keys[step.stage.name]}")
             folder.create()
             with locked(folder.path):
-                finished[step.stage.name] = self._step(step, keys[step.stage.name], folder, finished)
+                done = self._step(step, keys[step.stage.name], folder, finished)
+            finished[step.stage.name] = done
+            if not done.manifest.rows_out and any(later.after == step.stage.name for later in steps):
+                raise _nothing_left(done.manifest)
         return finished
 
     def _step(self, step: Step, key: str, folder: StageFolder, finished: dict[str, Finished]) -> Finished:
@@ -93,7 +96,7 @@ class Runner:
         context = Context(
             folder=folder.path,
             sides={known: finished[name].rows for known, name in step.beside.items()},
-            workers=self.settings.workers or default_workers(getattr(step.stage, "work", "process")),
+            workers=self._workers(step.stage),
             run_id=key,
         )
         gathered = self._work(step.stage, context, folder, main, shown)
@@ -122,6 +125,9 @@ class Runner:
         folder.finish(manifest)
         self.progress.end(shown, manifest)
         return Finished(folder, manifest)
+
+    def _workers(self, stage: Stage[Any]) -> int:
+        return self.settings.workers or (self.executor.workers(stage) if isinstance(stage, Map) else cores())
 
     def _restore(self) -> None:
         """Work outside is ahead: let the stages that were found finished bring back what lies outside the store."""
@@ -203,3 +209,15 @@ def _spent(folder: StageFolder, more: float = 0.0) -> float:
         with suppress(OSError):  # a full disk is told by what failed first; this is only a figure for the report
             path.write_text(f"{before + more:.2f}")
     return before
+
+
+_LOOSEN = "loosen the settings that dropped them; `contextrl-data status` shows every stage"
+
+
+def _nothing_left(manifest: Manifest) -> InputError:
+    """Why the stages that follow have nothing to do."""
+    dropped = [f"dropped {count:,} {reason}" for reason, count in manifest.dropped.items()]
+    failed = [f"failed {count:,} {boundary}" for boundary, count in manifest.failed.items()]
+    told = ", ".join([*dropped, *failed]) or "it found none"
+    remedy = "run the same command again to retry what failed" if failed else _LOOSEN
+    return InputError(f"nothing is left after {manifest.stage} ({manifest.rows_in:,} rows in: {told})", remedy)

@@ -17,8 +17,12 @@ from contextrl_data.pipeline.build import FunnelRow
 from contextrl_data.pipeline.errors import InputError
 from contextrl_data.pipeline.store import write_atomic
 from contextrl_data.stages.card_text import card_body
+from contextrl_data.stages.markdown import PLACE_OF_REPO
+
+__all__ = ["CARD", "PLACE_OF_REPO", "PROVENANCE", "funnel_record", "read_provenance", "write_card"]
 
 PROVENANCE = "provenance.json"
+CARD = "README.md"
 
 HUB_LICENCES = {
     "Apache-2.0": "apache-2.0",
@@ -65,7 +69,7 @@ def write_card(
         )
         record = read_provenance(folder)
     head = yaml.safe_dump(_metadata(folder, record), sort_keys=False, allow_unicode=True, width=1000)
-    write_atomic(folder / "README.md", f"---\n{head}---\n\n{card_body(record)}".encode())
+    write_atomic(folder / CARD, f"---\n{head}---\n\n{card_body(record)}".encode())
     return record
 
 
@@ -115,10 +119,24 @@ def _metadata(folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
         {
             "config_name": "default",
             "data_files": [{"split": split, "path": f"data/{split}-*.parquet"} for split in record["splits"]],
-        }
+        },
+        *_view_configs(record),
     ]
     head["dataset_info"] = {"features": _features(folder, record), **_sizes(record)}
     return head
+
+
+def _view_configs(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A config for each view in parquet: `load_dataset(REPO, "trl")`. JSON lines cannot stand beside parquet there."""
+    views = {name: view["files"] for name, view in record.get("views", {}).items()}
+    return [
+        {
+            "config_name": name,
+            "data_files": [{"split": file["split"], "path": f"views/{name}/{file['id']}"} for file in files],
+        }
+        for name, files in views.items()
+        if all(file["id"].endswith(".parquet") for file in files)
+    ]
 
 
 def _features(folder: Path, record: Mapping[str, Any]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from contextrl_data.stages.markdown import markdown_table
+from contextrl_data.stages.markdown import PLACE_OF_REPO, markdown_table
 
 Record = Mapping[str, Any]
 
@@ -42,6 +42,8 @@ def intro(record: Record) -> str:
     for title, name in (("domains", "domain"), ("methods", "method"), ("renderers", "renderer")):
         rows.append((title, ", ".join(f"{key or 'none'} {count}" for key, count in counts[name].items())))
     rows.append(("undirected pairs, pictures", f"{distinct['pairs']}, {distinct['images']}"))
+    if record.get("key"):
+        rows.append(("dataset key", f"`{record['key']}` (tag `data-{record['key']}` where it is published)"))
     return (
         "Each row is one contrastive image pair (Q, A, C+, C-): a question, an answer, the picture that supports the "
         "answer, and a near-twin that supports another one. A model is trained, or probed, to tell which of the two "
@@ -54,7 +56,7 @@ def loading(record: Record) -> str:
     split = next(iter(record["splits"]))
     return (
         "```python\nfrom datasets import load_dataset\n\n"
-        f'pairs = load_dataset("PATH_OR_REPO", split="{split}")\n'
+        f'pairs = load_dataset("{PLACE_OF_REPO}", split="{split}")\n'
         'pairs[0]["image_pos"]  # a PIL image\n```'
     )
 

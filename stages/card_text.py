@@ -9,6 +9,7 @@ import yaml
 
 from contextrl_data.stages import card_images
 from contextrl_data.stages.facts import BENCHMARK_MARK
+from contextrl_data.stages.markdown import PLACE_OF_REPO
 from contextrl_data.stages.markdown import markdown_table as _table
 
 Record = Mapping[str, Any]
@@ -53,7 +54,7 @@ def card_body(record: Record) -> str:
     sections = [
         f"# {record['title']}",
         intro(record),
-        "## Load it\n\n" + loading(record),
+        "## Load it\n\n" + loading(record) + _views(record),
         "## Columns\n\n" + _table(["column", "what it holds"], columns),
         "## How the labels were made\n\n" + labels(record),
         "## Funnel\n\n" + _funnel(record["funnel"]),
@@ -61,7 +62,7 @@ def card_body(record: Record) -> str:
         "## Sources and licences\n\n" + _sources(record),
         "## Limits\n\n" + "\n".join(f"- {line}" for line in limits(record)),
         "## Settings\n\n" + _settings(record["config"]),
-        "## Citation\n\nThe method:\n\n" + CITATION,
+        "## Citation\n\nThe method:\n\n" + CITATION + "\n\nThis set:\n\n" + _own_citation(record),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -83,6 +84,8 @@ def _intro(record: Record) -> str:
             ", ".join(f"`{name or 'unknown'}` {count}" for name, count in counts["model"].items()),
         ),
     ]
+    if record.get("key"):
+        facts.append(("dataset key", f"`{record['key']}` (tag `data-{record['key']}` where it is published)"))
     if record["tokens"]:
         names = ", ".join(f"`{name}`" for name in counts["tokenizer"])
         facts.append(
@@ -99,12 +102,20 @@ def _loading(record: Record) -> str:
     split = next(iter(record["splits"]))
     return (
         "```python\nfrom datasets import load_dataset\n\n"
-        f'pairs = load_dataset("PATH_OR_REPO", split="{split}")\n'
+        f'pairs = load_dataset("{PLACE_OF_REPO}", split="{split}")\n'
         "pair = pairs[0]\n```\n\n"
         "The prompt with both contexts as options A and B is built from the columns:\n\n"
         "```python\nfrom contextrl_data.stages.prompt import choice_prompt\n\n"
         'prompt, label = choice_prompt(pair), pair["correct_option"]\n```'
     )
+
+
+def _views(record: Record) -> str:
+    views = "".join(
+        f"\n- `views/{name}`: " + ", ".join(f"`{file['id']}` {file['rows']}" for file in view["files"])
+        for name, view in record.get("views", {}).items()
+    )
+    return f"\n\nThe same pairs in the layouts of trainers, with their rows:\n{views}" if views else ""
 
 
 def _labels(record: Record) -> str:
@@ -208,6 +219,17 @@ def _settings(config: Record) -> str:
     text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True).rstrip()
     fence = "`" * max(3, 1 + max((len(run) for run in _backticks(text)), default=0))
     return f"Everything that was set, seeds included:\n\n{fence}yaml\n{text}\n{fence}"
+
+
+def _own_citation(record: Record) -> str:
+    key = record.get("key", "")
+    lines = [
+        f"  title        = {{{record['title']}}},",
+        f"  howpublished = {{{PLACE_OF_REPO}, made with contextrl-data}},",
+    ]
+    if key:
+        lines.append(f"  note         = {{dataset key {key}, {record['rows']} rows}},")
+    return "\n".join(["```bibtex", f"@misc{{contextrl-data-{key or 'set'},", *lines, "}", "```"])
 
 
 def _backticks(text: str) -> list[str]:

@@ -28,6 +28,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     ),
     "clip": ("open_clip", "torchvision"),
     "train": ("torch", "trl", "transformers", "accelerate", "peft"),
+    "publish": ("huggingface_hub", "kingfisher_sdk", "license_expression"),
     "ray": ("ray",),
 }
 """Modules by which an extra is known to be installed."""

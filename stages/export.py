@@ -4,6 +4,7 @@
       README.md                          the card (see `contextrl_data.stages.card`)
       provenance.json                    counts, baselines, sources, config and funnel, for programs
       data/train-00000-of-00001.parquet  and so on for every split
+      views/NAME/...                     the same pairs in the layouts of trainers, where `views` names any
 
 The folder is written under another name, read back, and renamed: it is whole, or it is not there.
 """
@@ -22,12 +23,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from contextrl_data.pipeline.errors import InputError, StoreError
+from contextrl_data.pipeline.errors import ConfigError, InputError, StoreError
 from contextrl_data.pipeline.stage import Gather, Gathered, Row, Rows, StageConfig
 from contextrl_data.pipeline.store import disk_error, sha256_file
 from contextrl_data.stages.card import PROVENANCE, write_card
 from contextrl_data.stages.facts import FactCounter
 from contextrl_data.stages.rows import EXPORTED, PAIR
+from contextrl_data.stages.views import check_views, write_views
+from contextrl_data.stages.views.names import ViewName
+from contextrl_data.stages.views.task import Tasks
 
 ROW_GROUP = 100
 """Rows per row group: the Hub's viewer reads whole groups, and two contexts a row are heavy."""
@@ -42,6 +46,11 @@ class ExportConfig(StageConfig):
     """Most rows of one parquet file."""
     benchmarks: list[str] = Field(default=["SWE-bench/SWE-bench", "princeton-nlp/SWE-bench", "SWE-bench_Verified"])
     """A source whose name contains one of these is flagged in the card: do not train on it and then report it."""
+    views: list[ViewName] = Field(default=[])
+    """Layouts that are written too, under `views/NAME` of the dataset; each holds every context or image once more."""
+    view_tasks: Tasks = "choice"
+    """What the rows of the views ask: `choice` (which context or image, A or B), `qa` (an image's own question), or
+    `both`. Text pairs have `choice` alone."""
 
 
 class ExportPairs(Gather[ExportConfig]):
@@ -49,12 +58,21 @@ class ExportPairs(Gather[ExportConfig]):
 
     name = "export"
     schema = EXPORTED
+    pairs: ClassVar[pa.Schema] = PAIR
+    """Schema of the rows that come in."""
     counter: ClassVar[type[FactCounter]] = FactCounter
     """Counts what the card says of these rows."""
 
     def pair_schema(self) -> pa.Schema:
-        """Schema of the rows that are exported."""
-        return PAIR
+        """Schema of the files that are written: that of the rows, with what `datasets` must know beside it."""
+        return self.pairs
+
+    def __init__(self, config: ExportConfig) -> None:
+        super().__init__(config)
+        try:
+            check_views(config.views, "image_pos" in self.pairs.names, config.view_tasks)
+        except InputError as error:  # now, not when the build ends
+            raise ConfigError(f"export.views: {error.problem}", error.remedy) from error
 
     def gather(self, rows: Rows) -> Gathered:
         """Write the folder below `files/dataset` of the stage's own folder."""
@@ -87,6 +105,8 @@ def write_dataset(
         ids = _write_splits(part, rows, schema, splits, config.rows_per_file, facts)
         files = _read_back(part, ids)
         record = facts.finish(splits, files)
+        if config.views:
+            record["views"] = write_views(part, config.views, config.view_tasks)
         (part / PROVENANCE).write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2))
         write_card(part)
         shutil.rmtree(target, ignore_errors=True)

@@ -24,7 +24,7 @@ def finish_build(
     finished: dict[str, Finished],
     config: BaseModel,
     run: RunSettings,
-    report_pairs: int,
+    report_pairs: int | None,
     shown: Sequence[str],
     console: Console,
 ) -> int:
@@ -32,7 +32,7 @@ def finish_build(
     dataset = build.path / "dataset"
     publish_files(finished["export"].folder.files / "dataset", dataset)
     record = write_card(dataset, build.funnel(), config.model_dump(mode="json", exclude={"run"}))
-    report = report_command(run.root, str(build.path), None, report_pairs)
+    report = report_command(run.root, str(build.path), None, report_pairs, say=console.print)
     _say(console, build, finished, record, dataset, report, shown)
     return _exit_code(console, run, finished)
 

@@ -1,9 +1,12 @@
-"""Tables in Markdown."""
+"""Pieces of Markdown that every card is made of."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+PLACE_OF_REPO = "PATH_OR_REPO"
+"""Stands in the card where `publish` writes the repository's name."""
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

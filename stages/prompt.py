@@ -33,6 +33,33 @@ def choice_prompt(row: Row, correct_first: bool | None = None) -> str:
     )
 
 
+def image_choice_prompt(row: Row, instruction: str = INSTRUCTION) -> str:
+    """The text of an exported image pair's prompt; its two images stand before it, in the order of `option_images`.
+
+    `instruction` is its last line; "" leaves that line out, for a trainer that adds its own.
+    """
+    text = (
+        "A question, an answer to it, and two images. The answer is right for one of them.\n\n"
+        f"<question>\n{asked(row)}\n</question>\n\n"
+        f"<answer>\n{row['answer'].rstrip()}\n</answer>\n\n"
+        "A. the first image\nB. the second image\n\n"
+        "Which image supports the answer?"
+    )
+    return f"{text}\n{instruction}" if instruction else text
+
+
+def option_images(row: Row) -> list[Any]:
+    """The two images of an exported pair: option A, then option B."""
+    images = [row["image_pos"], row["image_neg"]]
+    return images if row["correct_first"] else images[::-1]
+
+
+def asked(row: Row) -> str:
+    """The question of an image row, with what may be answered where that is a fixed list."""
+    question, choices = str(row["question"]).strip(), row.get("choices") or []
+    return "\n".join([question, "", "Choices:", *(f"- {choice}" for choice in choices)]) if choices else question
+
+
 def correct_option(correct_first: bool) -> str:
     """The letter of the context that supports the answer."""
     return "A" if correct_first else "B"

@@ -27,6 +27,9 @@ HEAVY = {
     "skimage",
     "matplotlib",
     "vega_datasets",
+    "ray",
+    "huggingface_hub",
+    "kingfisher_sdk",
 }
 
 
@@ -53,8 +56,10 @@ def part(path: Path) -> str:
 
 ALLOWED = {
     "pipeline": {"pipeline"},
-    "stages": {"pipeline", "stages", "stages.report"},
+    "stages": {"pipeline", "stages", "stages.report", "stages.views"},
     "stages.report": {"pipeline", "stages", "stages.report"},
+    "stages.views": {"pipeline", "stages", "stages.views"},
+    "stages.publish": {"pipeline", "stages", "stages.publish"},
     "stages.coding": {"pipeline", "stages", "stages.report", "stages.coding"},
     "stages.images": {"pipeline", "stages", "stages.report", "stages.images"},
     "stages.train": {"pipeline", "stages.train"},

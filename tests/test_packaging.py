@@ -32,7 +32,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def modules(folder: str) -> set[str]:
     return {
-        str(path.relative_to(ROOT)) for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".yaml", ".html")
+        str(path.relative_to(ROOT))
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in (".py", ".yaml", ".html", ".css", ".js")
     }
 
 

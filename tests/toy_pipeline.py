@@ -5,6 +5,8 @@ python toy_pipeline.py ROOT [WORKERS] [SHARD_ROWS] [PAUSE]
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
 
-from contextrl_data.pipeline.errors import RowFailure
+from contextrl_data.pipeline.errors import InputError, RowFailure
 from contextrl_data.pipeline.plan import RunSettings, Step
 from contextrl_data.pipeline.runner import Runner
 from contextrl_data.pipeline.stage import (
@@ -105,6 +107,25 @@ class Dear(Split):
         self._worked.write(row["id"] + "\n")
         self._worked.flush()
         return outcome
+
+
+class Killer(Split):
+    """Takes the worker with it."""
+
+    name = "killer"
+
+    def process(self, row: Row) -> Outcome:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return super().process(row)
+
+
+class Mistaken(Split):
+    """Finds that the user got something wrong."""
+
+    name = "mistaken"
+
+    def process(self, row: Row) -> Outcome:
+        raise InputError("this cannot be", "mend it")
 
 
 class LargestConfig(StageConfig):

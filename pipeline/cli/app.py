@@ -32,6 +32,10 @@ SetOption = Annotated[
         "--set", "-s", help="Change one setting: `--set select.target_pairs=200`. Repeatable.", metavar="A.B=VALUE"
     ),
 ]
+ExecutorOption = Annotated[
+    str | None,
+    typer.Option("--executor", help="`local`, or `ray`; short for `--set run.executor=...`.", metavar="local|ray"),
+]
 RootOption = Annotated[Path, typer.Option("--root", help="Folder of all runs.")]
 DEFAULT_ROOT = RunSettings().root
 STOPPED = 130
@@ -51,6 +55,11 @@ def _main(
     ] = False,
 ) -> None:
     pass
+
+
+def run_settings(settings: list[str] | None, executor: str | None) -> list[str]:
+    """The `--set`s, with what the shorter options stand for."""
+    return [*(settings or []), *([f"run.executor={executor}"] if executor else [])]
 
 
 class resumable:

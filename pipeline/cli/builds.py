@@ -9,11 +9,21 @@ import typer
 from rich.console import Console
 
 from contextrl_data.pipeline import config as configs
-from contextrl_data.pipeline.cli.app import DEFAULT_ROOT, ConfigOption, RootOption, SetOption, app, build, resumable
+from contextrl_data.pipeline.cli.app import (
+    DEFAULT_ROOT,
+    ConfigOption,
+    ExecutorOption,
+    RootOption,
+    SetOption,
+    app,
+    build,
+    resumable,
+    run_settings,
+)
 
 
 @build.command("coding")
-def build_coding(config: ConfigOption = "coding", settings: SetOption = None) -> None:
+def build_coding(config: ConfigOption = "coding", settings: SetOption = None, executor: ExecutorOption = None) -> None:
     """Make contrastive pairs of coding-agent trajectories, in Docker, with executed labels.
 
     The shipped default needs no key, no account and no hub: it breaks real functions of packages from PyPI, lets an
@@ -30,7 +40,7 @@ def build_coding(config: ConfigOption = "coding", settings: SetOption = None) ->
     from contextrl_data.stages.coding.build import build_coding_pairs
     from contextrl_data.stages.coding.config import CodingConfig
 
-    loaded = configs.load(CodingConfig, configs.find(config), settings or [])
+    loaded = configs.load(CodingConfig, configs.find(config), run_settings(settings, executor))
     with resumable():
         code = build_coding_pairs(loaded, Console())
     raise typer.Exit(code)
@@ -85,10 +95,13 @@ def report(
         str | None, typer.Argument(help="A build's folder or name, or a dataset folder.", metavar="RUN|DATASET")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Where to write the page.")] = None,
-    pairs: Annotated[int, typer.Option("--pairs", "-n", min=1, help="How many pairs to show.")] = 200,
+    pairs: Annotated[int | None, typer.Option("--pairs", "-n", min=1, help="Show so many pairs, not all.")] = None,
+    max_size: Annotated[int, typer.Option("--max-size", min=1, help="Stop at so many megabytes.")] = 95,
     root: RootOption = DEFAULT_ROOT,
 ) -> None:
-    """Write one self-contained HTML page: the funnel, the blind baselines, and pairs side by side.
+    """Write one self-contained HTML page: the funnel, the blind baselines, and all pairs side by side.
+
+    Pairs that the judge was not sure of can be given a verdict there; the page saves review.jsonl for the next build.
 
     Examples:
 
@@ -98,7 +111,8 @@ def report(
     """
     from contextrl_data.stages.report import report_command
 
-    typer.echo(f"report: {report_command(root, run, out, pairs)}")
+    path = report_command(root, run, out, pairs, max_size * 1_000_000, say=typer.echo)
+    typer.echo(f"report: {path}")
 
 
 @app.command()

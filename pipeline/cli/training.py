@@ -72,7 +72,7 @@ def compare(
 
     Example:
 
-        contextrl-data compare --set train.model=./model --set train.pairs.dataset=./pairs --set train.tasks.dataset=./tasks
+        contextrl-data compare --set train.model=./model --set train.pairs.dataset=./pairs --set train.tasks.dataset=./tasks --set train.tasks.eval_split=validation
     """
     from contextrl_data.stages.train.compare import run_compare, table
     from contextrl_data.stages.train.compare_config import CompareConfig

@@ -57,6 +57,10 @@ class Job:
 class Executor(Protocol):
     """The one signature that every executor has."""
 
+    def workers(self, stage: Map[Any]) -> int:
+        """How many workers a stage gets where nothing else is set."""
+        ...
+
     def run(self, job: Job, batches: Iterator[Batch], workers: int) -> Iterator[tuple[int, list[Outcome]]]:
         """Yield `(number, outcomes)` for every batch, in any order; raise what a worker raises."""
         ...

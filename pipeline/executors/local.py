@@ -16,10 +16,11 @@ from concurrent.futures import (
 )
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
+from typing import Any
 
 from contextrl_data.pipeline.errors import ContextRLError
 from contextrl_data.pipeline.executors import Batch, Job
-from contextrl_data.pipeline.stage import Outcome, Row
+from contextrl_data.pipeline.stage import Map, Outcome, Row
 
 AHEAD = 4
 """Batches in flight per worker: enough to keep each busy, few enough to bound memory."""
@@ -41,6 +42,10 @@ def _run(rows: list[Row]) -> list[Outcome]:
 
 class LocalExecutor:
     """Runs batches on this machine's cores."""
+
+    def workers(self, stage: Map[Any]) -> int:
+        """Processes: one per core. Threads around containers: two per core (measured best, see docs/benchmarks.md)."""
+        return cores() if stage.work == "process" else 2 * cores()
 
     def run(self, job: Job, batches: Iterator[Batch], workers: int) -> Iterator[tuple[int, list[Outcome]]]:
         """See `Executor.run`."""
@@ -111,7 +116,6 @@ def _drain(
         pool.shutdown(wait=patient, cancel_futures=True)
 
 
-def default_workers(work: str) -> int:
-    """Processes: one per core. Threads around containers: two per core (measured best, see docs/benchmarks.md)."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    return cores if work == "process" else 2 * cores
+def cores() -> int:
+    """Cores of this machine that the process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)

@@ -17,6 +17,9 @@ SUBMIT = "COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"
 PATCH_LIMIT = 400_000
 """Characters; a larger diff is no fix, it is a vendored tree."""
 
+_ENDS = {"timeout": "CommandTimeout", "output_cap": "OutputFlood", "disk_cap": "DiskFlood"}
+"""How a run ends when a command ended its sandbox."""
+
 # What running tests leaves behind, and where mini-swe-agent's instructions have the patch written.
 _NOT_OURS = (
     "patch.txt",
@@ -85,7 +88,7 @@ class SandboxEnvironment:
         result = self._sandbox.exec(command, timeout=self.config.timeout)
         text = scrub(result.output) if self.config.scrub else result.output
         if result.state != "ok":
-            self._over("CommandTimeout" if result.state == "timeout" else "OutputFlood", text)
+            self._over(_ENDS[result.state], text)
         if result.exit_code == 0:
             self._check_submitted(text)
         return {"output": text, "returncode": result.exit_code, "exception_info": ""}

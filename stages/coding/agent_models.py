@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import logging
 import random
 import time
@@ -13,6 +12,7 @@ from pydantic import Field, model_validator
 
 from contextrl_data.pipeline.errors import ConfigError, MissingExtra, RowFailure
 from contextrl_data.pipeline.stage import StageConfig
+from contextrl_data.stages.chat_errors import retry_after
 from contextrl_data.stages.coding.normal_form import redact
 
 _SECRETS = ("api_key", "token", "secret", "password", "authorization", "credential")
@@ -174,31 +174,6 @@ def _context_full() -> Exception:
     status = "ContextWindowExceeded"
     extra = {"exit_status": status, "submission": ""}
     return LimitsExceeded({"role": "exit", "content": status, "extra": extra})
-
-
-def retry_after(error: Exception) -> float | None:
-    """Seconds that a server asked to wait, from the Retry-After header of the answer behind an error."""
-    seen: BaseException | None = error
-    while seen is not None:
-        for holder in (seen, getattr(seen, "response", None)):
-            for name in ("headers", "litellm_response_headers"):
-                headers = getattr(holder, name, None)
-                value = headers.get("retry-after") if headers is not None and hasattr(headers, "get") else None
-                if value:
-                    return _seconds(str(value))
-        seen = seen.__cause__ or seen.__context__
-    return None
-
-
-def _seconds(value: str) -> float | None:
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
-        return None
 
 
 def _told(error: Exception) -> str:

@@ -97,7 +97,7 @@ class CodingConfig(StageConfig):
     """The dataset folder."""
     sandbox: SandboxConfig | None = None
     """Limits of every container; takes the place of each stage's own `sandbox`."""
-    report_pairs: int = Field(200, ge=1)
-    """Pairs that the report shows."""
+    report_pairs: int | None = Field(default=None, ge=1)
+    """Pairs that the report shows; all of them by default, up to 95 MB of page."""
     run: RunSettings = RunSettings()
     """Workers, folders, retries: nothing of what comes out."""

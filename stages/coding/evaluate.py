@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import shlex
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -39,10 +40,20 @@ test -n "${{done-}}" || {{ tail -n 5 /tmp/apply.log; exit {NO_PATCH}; }}
 find . -name '*.orig' -newer /tmp/apply.log -delete
 """
 
+# `python -m pytest` looks into the working folder first: a new module there would stand in for one that pytest needs.
+_JUDGES = "|".join(
+    sorted({*sys.stdlib_module_names, "pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments"})
+)
+
+_SETTINGS = r"\.?pytest\.(ini|toml)|tox\.ini|setup\.cfg|pyproject\.toml"
+"""Where pytest reads its options: `addopts = -p mine` would load a judge."""
+
 # A patch must not bring its own judge: fixtures come from the commit, and nothing new stands in pytest's way.
 _RESTORE = """\
-git ls-files -z -- '*conftest.py' | grep -zvxF {kept} | xargs -0r git checkout -q HEAD -- || exit {code}
-git ls-files -z --others | grep -zE '(^|/)(conftest|sitecustomize|usercustomize)\\.py$|^(_?pytest|pluggy)(\\.py$|/)' |
+git ls-files -z | grep -zE '(^|/)conftest\\.py$|^({settings})$' |
+  grep -zvxF {kept} | xargs -0r git checkout -q HEAD -- || exit {code}
+git ls-files -z --others |
+  grep -zE '(^|/)(conftest|sitecustomize|usercustomize)\\.py$|^({modules})(/__init__)?\\.([^/]*\\.)?(py|pyc|so)$|^({settings})$' |
   grep -zvxF {kept} | xargs -0r rm -f
 true
 """
@@ -106,7 +117,8 @@ def _apply(sandbox: Sandbox, task: Row, patch: str) -> Result:
     gold = [file.path for file in parse_patch(task["patch"] or "")]
     kept = " ".join(f"-e {shlex.quote(path)}" for path in gold) or "-e ''"
     end = "PATCH_" + hashlib.sha256(text.encode()).hexdigest()
-    script = f"cat >/tmp/patch.diff <<'{end}'\n{text}{end}\n{_APPLY}{_RESTORE.format(kept=kept, code=SCRUBBED)}"
+    restore = _RESTORE.format(kept=kept, code=SCRUBBED, modules=_JUDGES, settings=_SETTINGS)
+    script = f"cat >/tmp/patch.diff <<'{end}'\n{text}{end}\n{_APPLY}{restore}"
     return sandbox.exec(script, timeout=APPLY_SECONDS)
 
 
@@ -114,7 +126,7 @@ class Evaluate(Map[EvaluateConfig]):
     """Trajectory -> trajectory with its status. Side input `tasks`: the task rows."""
 
     name = "evaluate"
-    version = 1
+    version = 2
     work = "thread"
     dear = True
     schema = TRAJECTORY

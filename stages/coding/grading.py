@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ _SESSION = re.compile(
 _PYTEST = "parse_log_pytest"
 _KILLED = {137, 143}  # the exit codes of a test run that something else ended: memory, mostly
 _NOT_RUN = {126, 127}
+_RAN = {0, 1}
+_FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -109,15 +111,14 @@ class Grader:
         pytest_log = self._task["log_parser"].startswith(_PYTEST)
         if pytest_log and not _SESSION.search(printed):
             return Grade(False, {}, [], [], fault=f"pytest did not start (exit code {code})")
-        return self._report(self._log(printed, code, pytest_log))
+        grade = self._report(self._log(printed, code, pytest_log))
+        # pytest ends with 0 or 1 wherever it ran all that it was asked to run.
+        return replace(grade, resolved=grade.resolved and (not pytest_log or code in _RAN))
 
     def _log(self, printed: str, code: int, pytest_log: bool) -> str:
         """The log for swebench: none of its markers inside, and of pytest's only what stands in its summary."""
         if pytest_log:
-            # What a test prints is shown above the summary; a line of it may look like a result.
-            *_, summary = _SUMMARY.split(printed)
-            end = _TOTALS.search(summary)
-            printed = summary[: end.start()] if end else summary
+            printed = _last_summary(printed)
         printed = printed.replace(">>>>>", "> > >")
         return f"{_START}\n{printed}\n{_END}\n{_RC}: {code}\n"
 
@@ -147,3 +148,19 @@ class Grader:
             list(status["FAIL_TO_PASS"]["failure"]),
             list(status["PASS_TO_PASS"]["failure"]),
         )
+
+
+def _last_summary(printed: str) -> str:
+    """pytest's summary without what its tests printed.
+
+    What a test prints is shown above the summary, and what runs when Python ends can print another one below it: the
+    last one counts, and a failure that stands in any of them stays one.
+    """
+    parts = _SUMMARY.split(printed)
+    sections = []
+    for part in parts[1:] or parts:
+        end = _TOTALS.search(part)
+        sections.append(part[: end.start()] if end else part)
+    failures = {found[1]: found[0] for section in sections[:-1] for found in _FAILED.finditer(section)}
+    kept = [line for line in sections[-1].splitlines() if line.removeprefix("PASSED ").split(" ")[0] not in failures]
+    return "\n".join([*kept, *failures.values()])

@@ -89,7 +89,7 @@ class Rollouts(Map[RolloutConfig]):
     """One attempt at a task -> one trajectory."""
 
     name = "rollouts"
-    version = 1
+    version = 2
     work = "thread"
     dear = True
     schema = TRAJECTORY

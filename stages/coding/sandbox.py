@@ -1,7 +1,7 @@
 """One hardened container: the only place where code that nobody vouches for ever runs.
 
 No network, no capabilities, no new privileges, bounded memory, processes, CPU, file size and output. Every command
-has a deadline kept on this side. A command that ran out of time or flooded its output may leave children behind that
+has a deadline kept on this side. A command that ran out of time or flooded its output or the disk may leave children behind that
 no signal to the command reaches (`setsid`), so the container goes with it and the sandbox is over.
 """
 
@@ -27,6 +27,7 @@ from contextrl_data.stages.coding.daemon import (
     remove_container,
     stopping,
 )
+from contextrl_data.stages.coding.disk import DiskWatch
 from contextrl_data.stages.coding.environment import ENVIRONMENT
 from contextrl_data.stages.coding.faults import SandboxOver, UnusableTask
 from contextrl_data.stages.coding.pull import fetch_image
@@ -57,6 +58,8 @@ class SandboxConfig(StageConfig):
     """Output kept of one command; a command that writes more ends the sandbox."""
     file_bytes: int = Field(default=1 << 30, ge=1)
     """Size of the largest file that can be written."""
+    disk_bytes: int = Field(default=4 << 30, ge=1)
+    """Most that a container may write to its disk in all; one that writes more ends."""
     open_files: int = Field(default=4096, ge=1)
     """Most open files of one process."""
     ttl_seconds: int = Field(default=1800, ge=1)
@@ -95,6 +98,7 @@ class Sandbox:
         self._ran = False
         self._started = time.monotonic()
         self._container = ""
+        self._watch: DiskWatch | None = None
         labels = {LABEL: run_id, OWNER_LABEL: owner()}
         try:
             self._start(labels, {**ENVIRONMENT, **(env or {})})
@@ -104,7 +108,7 @@ class Sandbox:
 
     @property
     def usable(self) -> bool:
-        """False once closed, and after a timeout or an output cap: take a new sandbox then."""
+        """False once closed, and after a timeout or a cap: take a new sandbox then."""
         return self._usable
 
     def exec(self, command: str, timeout: float = 60.0, user: str = "", workdir: str = "") -> Result:
@@ -123,6 +127,7 @@ class Sandbox:
                 output, state = read_output(
                     self._api.exec_start(exec_id, socket=True), deadline, self.config.output_bytes
                 )
+                state = "disk_cap" if self._overfull else state
                 exit_code = self._api.exec_inspect(exec_id)["ExitCode"] if state == "ok" else None
         except RowFailure as failure:
             raise self._explained(failure) from failure.__cause__
@@ -161,6 +166,8 @@ class Sandbox:
         """Remove the container with everything in it; does nothing the second time."""
         self._usable = False
         container, self._container = self._container, ""
+        if self._watch is not None:
+            self._watch.stop()
         if container:
             remove_container(self._client, container)
 
@@ -169,6 +176,10 @@ class Sandbox:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def _overfull(self) -> bool:
+        return self._watch is not None and self._watch.over
 
     def _from_file(self, command: str) -> str:
         """Put a long command into a file that is gone before the command starts: it may hold what must not leak."""
@@ -213,7 +224,7 @@ class Sandbox:
 
     def _check_usable(self) -> None:
         if not self._usable:
-            raise SandboxOver("sandbox", "it was closed, ran out of time or flooded its output; start another")
+            raise SandboxOver("sandbox", "it was closed, ran out of time or flooded its output or disk; start another")
 
     def _start(self, labels: dict[str, str], env: dict[str, str]) -> None:
         from docker.errors import ImageNotFound
@@ -246,6 +257,8 @@ class Sandbox:
                 host_config=self._host_config(),
             )["Id"]
             self._api.start(self._container)
+        self._watch = DiskWatch(self._api, self._container, self.config.disk_bytes)
+        self._watch.start()
 
     def _host_config(self) -> Any:
         from docker.types import LogConfig, Ulimit

@@ -6,6 +6,7 @@ import posixpath
 import random
 from collections.abc import Generator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TypeAlias
 
 from contextrl_data.stages.coding import scripted_words as words
@@ -151,7 +152,7 @@ class Policy:
     def _reproduce(self) -> Plan:
         case = self.case
         if case.snippet and self.rng.random() < 0.6:
-            assignments = " ".join(word for word in case.runner.split() if "=" in word)
+            assignments = " ".join(takewhile(lambda word: "=" in word, case.runner.split()))
             command = f"{assignments} python3 - <<'EOF'\n{case.snippet}\nEOF".strip()
         else:
             command = self._failing_tests()

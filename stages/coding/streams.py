@@ -11,8 +11,8 @@ from typing import Any, Literal, TypeAlias
 
 from contextrl_data.pipeline.errors import RowFailure
 
-State: TypeAlias = Literal["ok", "timeout", "output_cap"]
-"""How a command ended: by itself, by its deadline, or by writing too much."""
+State: TypeAlias = Literal["ok", "timeout", "output_cap", "disk_cap"]
+"""How a command ended: by itself, by its deadline, by printing too much, or by writing too much to the disk."""
 
 HEADER = 8
 LAST_STREAM = 3  # stdin, stdout, stderr, and the daemon's own messages

@@ -73,7 +73,7 @@ class Validate(Map[ValidateConfig]):
         if outcomes.state == "timeout":
             return Drop("tests do not end in time")
         if outcomes.state != "ok":
-            return Drop("tests print too much")
+            return Drop("tests print or write too much")
         failed = sorted(outcomes.failed & reference)
         if len(failed) > self.config.max_failures:
             return Drop("too many tests fail")

@@ -44,7 +44,7 @@ class ImagesConfig(StageConfig):
     """Sizes of the held-out splits."""
     export: ImageExportConfig = ImageExportConfig()
     """The dataset folder."""
-    report_pairs: int = Field(200, ge=1)
-    """Pairs that the report shows."""
+    report_pairs: int | None = Field(default=400, ge=1)
+    """Pairs (rows) that the report shows; null shows all, up to 95 MB of page."""
     run: RunSettings = RunSettings()
     """Workers, folders, retries: nothing of what comes out."""

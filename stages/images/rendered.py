@@ -47,20 +47,22 @@ class ScenesConfig(StageConfig):
 
 
 class Scenes(Source[ScenesConfig]):
-    """-> SCENE, domain by domain."""
+    """-> SCENE, the domains mixed."""
 
     name = "scenes"
     schema = SCENE
 
     def items(self) -> Iterator[tuple[str, Outcome]]:
-        """As many as the shares say, numbered for each renderer."""
+        """As many as the shares say, numbered for each renderer; the renderers take turns, as often as they have scenes."""
         chosen = [(domain, names, self.config.shares.get(domain, 0.0)) for domain, names in self.config.chosen()]
         whole = sum(share for *_, share in chosen)
+        turns: list[tuple[float, str, str, int]] = []
         for domain, names, share in chosen:
-            for number in range(round(self.config.images * share / whole)):
-                name = names[number % len(names)]
-                scene = f"{name}-{number // len(names):06}"
-                yield scene, Keep([{"id": scene, "renderer": name, "domain": domain}])
+            count = round(self.config.images * share / whole)
+            turns += [((n + 0.5) / count, domain, names[n % len(names)], n // len(names)) for n in range(count)]
+        for _, domain, name, number in sorted(turns):
+            scene = f"{name}-{number:06}"
+            yield scene, Keep([{"id": scene, "renderer": name, "domain": domain}])
 
 
 class RenderConfig(StageConfig):

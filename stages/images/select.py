@@ -8,7 +8,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from contextrl_data.stages.export import ExportConfig, ExportPairs
-from contextrl_data.stages.facts import ImageFacts
+from contextrl_data.stages.facts import FactCounter, ImageFacts
 from contextrl_data.stages.images.rows import IMAGE_PAIR
 from contextrl_data.stages.images.sources.catalogue import SHARES
 from contextrl_data.stages.select import SelectConfig, SelectPairs
@@ -72,7 +72,8 @@ class ImageExportConfig(ExportConfig):
 class ExportImages(ExportPairs):
     """IMAGE_PAIR -> the dataset folder, whose pictures `datasets` gives back as pictures, their bytes unchanged."""
 
-    counter = ImageFacts
+    pairs: ClassVar[pa.Schema] = IMAGE_PAIR
+    counter: ClassVar[type[FactCounter]] = ImageFacts
 
     def pair_schema(self) -> pa.Schema:
         """IMAGE_PAIR with the note by which `datasets` knows its pictures."""

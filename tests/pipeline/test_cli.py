@@ -22,7 +22,17 @@ def cli(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-COMMANDS = [["build", "coding"], ["status"], ["report"], ["doctor"], ["train"], ["probe"], ["compare"]]
+COMMANDS = [
+    ["build", "coding"],
+    ["status"],
+    ["report"],
+    ["doctor"],
+    ["export"],
+    ["train"],
+    ["probe"],
+    ["compare"],
+    ["publish"],
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

@@ -62,6 +62,14 @@ def test_failures_are_counted_then_tried_again_without_redoing_the_rest(tmp_path
     assert second["largest"].manifest.rows_in == second["split"].manifest.rows_out, "what follows sees the new rows"
 
 
+def test_a_stage_that_leaves_nothing_ends_the_build_with_its_reasons(tmp_path: Path) -> None:
+    steps = toy.steps(count=1)  # 0 is a multiple of 100
+    for _ in range(2):  # also where it is found finished
+        with pytest.raises(InputError, match=r"nothing is left after numbers \(1 rows in: dropped 1 multiple of 100\)"):
+            toy.run(tmp_path, steps)
+    assert not list(tmp_path.glob("split-*"))
+
+
 def test_a_dear_row_is_never_done_twice(tmp_path: Path) -> None:
     first = toy.run(tmp_path, toy.steps(count=300))
     worked = first["dear"].folder.path / "worked.log"

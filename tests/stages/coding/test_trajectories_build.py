@@ -168,7 +168,7 @@ def test_benchmark_runs_are_refused_or_said_to_be_there(build: Build, tmp_path: 
     )
     code, _, error = build(path=path)
     assert code == 2
-    assert "no pair is left to export" in error
+    assert "nothing is left after trajectories (16 rows in: dropped 16 benchmark instance)" in error
     assert funnel(tmp_path)["trajectories"] == {"in": 16, "kept": 0, "benchmark instance": 16}
     code, _, _ = build("benchmarks.allow_benchmarks=true", path=path)
     assert code == 0

@@ -1,0 +1,66 @@
+"""What the report says before it shows a pair: figures, funnel, blind baselines, settings, warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from contextrl_data.stages.card_text import limits
+
+
+@dataclass(frozen=True)
+class Overview:
+    """The first page of the report; all of it JSON-ready, as in `provenance.json`."""
+
+    title: str
+    funnel: Sequence[Mapping[str, Any]] = ()
+    audit: Sequence[Mapping[str, Any]] = ()
+    """Blind baselines: name, accuracy, low, high, n; `split` where it is not the whole set."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    tiles: Sequence[tuple[str, object]] = ()
+    """Names and figures for the first row of the page."""
+    limits: Sequence[str] = ()
+    """What a reader must know before use."""
+    total: int = 0
+    """Pairs in the dataset, of which the page may show fewer."""
+    pictures: int = 0
+    """Distinct pictures in it, at most: they share the room that the page has."""
+
+    def head(self, shown: int) -> dict[str, Any]:
+        """As the page's script reads it."""
+        settings = yaml.safe_dump(dict(self.config), sort_keys=False, allow_unicode=True) if self.config else ""
+        return {
+            "title": self.title,
+            "funnel": list(self.funnel),
+            "audit": list(self.audit),
+            "config": settings,
+            "tiles": [[name, value] for name, value in self.tiles],
+            "limits": list(self.limits),
+            "total": max(self.total, shown),
+        }
+
+
+def overview_of(record: Mapping[str, Any]) -> Overview:
+    """The first page, from a dataset's record."""
+    tiles: list[tuple[str, object]] = [("pairs", record["rows"])]
+    tiles += [(f"in {name}", facts["rows"]) for name, facts in record["splits"].items()]
+    tiles += [(name, count) for name, count in record["distinct"].items() if name != "pairs"]
+    repositories = [name for name in record["counts"].get("repo", {}) if name]
+    if repositories:
+        tiles.append(("repository" if len(repositories) == 1 else "repositories", len(repositories)))
+    audit = [dict(one) for one in record["baselines"]]
+    for split, facts in record["splits"].items():
+        audit += [{**one, "split": split} for one in facts.get("baselines", ())]
+    return Overview(
+        title=record["title"],
+        funnel=record["funnel"],
+        audit=audit,
+        config=record["config"],
+        tiles=tiles,
+        limits=limits(record),
+        total=record["rows"],
+        pictures=2 * record["distinct"].get("pairs", record["rows"]),
+    )

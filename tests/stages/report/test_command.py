@@ -1,0 +1,112 @@
+"""`contextrl-data report`: a dataset folder or a build becomes a page, with the pairs that wait for a person."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from report_pages import Watched, coding_pairs, image_pair_rows, shown
+from typer.testing import CliRunner
+
+from contextrl_data.pipeline.cli import app
+from contextrl_data.pipeline.errors import InputError, MissingExtra, RunError
+from contextrl_data.stages.card import write_card
+from contextrl_data.stages.export import write_dataset
+from contextrl_data.stages.images.rows import IMAGE_PAIR
+from contextrl_data.stages.report import Overview, report_command, write_report
+from contextrl_data.stages.rows import PAIR
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    write_dataset(tmp_path / "mine", coding_pairs(), PAIR)
+    write_card(tmp_path / "mine", config={"select": {"seed": 3}})
+    return tmp_path / "mine"
+
+
+def test_a_dataset_folder_is_shown_whole(dataset: Path, watched: Watched) -> None:
+    path = report_command(dataset.parent, str(dataset), None)
+    assert path == dataset.with_name("mine-report.html")
+    page = watched.open(path, "#pairs")
+    assert page.inner_text("#found") == "40 of 40 pairs"
+    assert page.get_by_label("Filter by split").locator("option").all_inner_texts() == [
+        "Any split",
+        "probe (8)",
+        "train (24)",
+        "validation (8)",
+    ]
+    shown(watched.open(path, "#pair=pair-00019-reverse"), "function_19")
+    page.keyboard.press("o")
+    assert "in each split" in page.inner_text("#overview")
+
+
+def test_fewer_pairs_show_something_of_each_split_and_the_reason(dataset: Path, watched: Watched) -> None:
+    said: list[str] = []
+    out = dataset.parent / "deep" / "page.html"
+    assert report_command(dataset.parent, str(dataset), out, 10, say=said.append) == out
+    assert said == ["the page shows 10 of 40 pairs: --pairs stopped it"]
+    page = watched.open(out, "#pairs")
+    assert page.inner_text("#found") == "10 of 10 pairs (of 40 in the dataset)"
+    assert page.get_by_label("Filter by split").locator("option").count() == 4
+
+
+def test_the_command_line_says_where_the_page_is_and_what_stopped_it(dataset: Path) -> None:
+    result = CliRunner().invoke(app, ["report", str(dataset), "--pairs", "4"])
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines() == [
+        "the page shows 4 of 40 pairs: --pairs stopped it",
+        f"report: {dataset.with_name('mine-report.html')}",
+    ]
+
+
+def test_nothing_to_report_on(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no build below"):
+        report_command(tmp_path, None, None, 10)
+    with pytest.raises(RunError, match="is no build folder"):
+        report_command(tmp_path, str(tmp_path / "absent"), None, 10)
+
+
+def test_a_damaged_dataset_is_one_line(dataset: Path) -> None:
+    next(dataset.glob("data/*.parquet")).write_bytes(b"PAR1")
+    with pytest.raises(InputError, match=r"cannot read .*parquet"):
+        report_command(dataset.parent, str(dataset), None)
+
+
+def test_a_dataset_of_pictures_is_shown_from_its_folder(tmp_path: Path, watched: Watched) -> None:
+    rows = [{**row, "split": "train"} for number in range(6) for row in image_pair_rows(number)]
+    folder = tmp_path / "charts"
+    (folder / "data").mkdir(parents=True)
+    name = "data/train-00000-of-00001.parquet"
+    pq.write_table(pa.Table.from_pylist(rows, schema=IMAGE_PAIR), folder / name)
+    counted = {column: dict(Counter(row[column] for row in rows)) for column in ("judge", "verdict", "licence")}
+    record = {
+        "title": "Charts",
+        "rows": 12,
+        "splits": {"train": {"rows": 12, "nbytes": 1, "baselines": []}},
+        "files": [{"id": name, "split": "train"}],
+        "counts": {**counted, "model": {}, "domain": {"chart": 12}},
+        "distinct": {"pairs": 6, "groups": 6},
+        "checks": [],
+        "sources": [],
+        "baselines": [],
+        "funnel": [],
+        "config": {},
+    }
+    (folder / "provenance.json").write_text(json.dumps(record))
+    page = watched.open(report_command(tmp_path, str(folder), None), "#pairs")
+    assert page.inner_text("#found") == "12 of 12 pairs"
+    shown(page, "C+ supports the answer")
+    assert page.locator(".frame img").count() == 2
+
+
+def test_pictures_without_pillow_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = image_pair_rows(1)
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(MissingExtra, match=r"a report with pictures needs .*\[images\]"):
+        write_report(tmp_path / "report.html", rows, Overview("Charts"))
+    assert list(tmp_path.iterdir()) == []

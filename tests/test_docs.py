@@ -1,0 +1,133 @@
+"""The documentation tells the truth: its commands parse, its settings exist, its snippets run, its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from contextrl_data.pipeline import config as configs
+from contextrl_data.pipeline.cli import app
+from contextrl_data.stages.coding.config import CodingConfig
+from contextrl_data.stages.images.config import ImagesConfig
+from contextrl_data.stages.train.compare_config import CompareConfig
+from contextrl_data.stages.train.config import TrainConfig
+from contextrl_data.stages.train.probe_config import ProbeConfig
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+MODELS: dict[str, Any] = {
+    "build coding": CodingConfig,
+    "build images": ImagesConfig,
+    "train": TrainConfig,
+    "probe": ProbeConfig,
+    "compare": CompareConfig,
+}
+"""Command -> what its `--config` and `--set` are read into."""
+COMMAND = re.compile(r"^(?: {4})?(?:accelerate launch[^$\n]*\$\(which )?contextrl-data\)? ([^#\n]*)", re.M)
+SAMPLE = "data/samples/trajectories/pairs.jsonl"
+
+
+def commands() -> list[tuple[str, str]]:
+    """(page, command line) of everything that the documentation tells a reader to type."""
+    found: dict[tuple[str, str], None] = {}
+    for page in PAGES:
+        for match in COMMAND.finditer(page.read_text().replace("\\\n", " ")):
+            line = f"contextrl-data {match[1].strip()}"
+            if "[OPTIONS]" not in line:  # a usage line, made from the parser itself
+                found[str(page.relative_to(ROOT)), line] = None
+    return list(found)
+
+
+def parsed(line: str) -> tuple[str, dict[str, Any]]:
+    """Name and values of a command line, as the real parser reads it."""
+    words = shlex.split(line)[1:]
+    command: Any = typer.main.get_command(app)
+    name: list[str] = []
+    while hasattr(command, "commands"):
+        name.append(words.pop(0))
+        command = command.commands[name[-1]]
+    return " ".join(name), command.make_context(" ".join(name), words).params
+
+
+@pytest.mark.parametrize(("page", "line"), commands(), ids=lambda value: str(value)[:60])
+def test_commands_parse_and_their_settings_exist(page: str, line: str) -> None:
+    name, values = parsed(line)
+    settings = [*(values.get("settings") or [])]
+    if name in MODELS and "..." not in line:
+        if name == "probe":
+            settings += [f"model={values['model']}", f"pairs.dataset={values['dataset']}"]
+        file = values.get("config")
+        shown = file if file in configs.shipped() else None
+        assert file is None or shown or file.startswith("my"), f"{page}: no shipped config {file}"
+        configs.load(MODELS[name], configs.find(shown) if shown else None, settings)
+
+
+def test_there_are_commands_to_look_at() -> None:
+    assert len(commands()) > 20
+    assert ("README.md", "contextrl-data status") in commands()
+
+
+def test_the_reference_is_current() -> None:
+    done = subprocess.run([sys.executable, str(ROOT / ".dev/reference.py"), "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
+        if not target.startswith(("http://", "https://")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the command of docs/trajectories.md makes of the shipped samples; needs no Docker."""
+    root = tmp_path_factory.mktemp("docs") / "runs"
+    line = f"build coding --config trajectories --set trajectories.path={SAMPLE}"
+    assert f"contextrl-data {line}" in (ROOT / "docs/trajectories.md").read_text()
+    run(*line.split(), "--set", f"run.root={root}")
+    return next(root.glob("coding-*")) / "dataset"
+
+
+def run(*words: str, cwd: Path = ROOT) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "contextrl_data.pipeline.cli", *words], capture_output=True, text=True, cwd=cwd
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_what_follows_a_build_runs_as_the_readme_says(dataset: Path) -> None:
+    root = dataset.parent.parent
+    assert "export" in run("status", "--root", str(root))
+    assert "report:" in run("report", "--root", str(root))
+
+
+def snippets() -> list[tuple[str, str]]:
+    """(page, code) of every Python block that names a dataset, with its path left to fill in.
+
+    Those of docs/export.md need the trainers that they are about: tests/stages/views/test_snippets.py runs them.
+    """
+    blocks = re.compile(r"^```python\n(.*?)^```", re.M | re.S)
+    return [
+        (str(page.relative_to(ROOT)), code)
+        for page in PAGES
+        if page.name != "export.md"
+        for code in blocks.findall(page.read_text())
+    ]
+
+
+@pytest.mark.parametrize(("page", "code"), snippets(), ids=lambda value: str(value)[:30])
+def test_python_snippets_run(page: str, code: str, dataset: Path, tmp_path: Path) -> None:
+    code = code.replace("data/runs/coding-<key>/dataset", str(dataset)).replace(
+        "data/samples", str(ROOT / "data/samples")
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, f"{page}: {done.stderr}"
