@@ -200,6 +200,11 @@ class StoredRows:
             for batch in pq.ParquetFile(path).iter_batches(batch_size=64, columns=columns):
                 yield from batch.to_pylist()
 
+    def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """Stream these columns as Arrow batches."""
+        for path in self.paths:
+            yield from pq.ParquetFile(path).iter_batches(batch_size=SHARD_ROWS, columns=columns)
+
 
 def count_ledger(folder: StageFolder) -> Counter[tuple[str, str]]:
     """Input rows by (status, reason), read back from the ledgers on disk."""
