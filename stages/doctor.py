@@ -22,7 +22,8 @@ BASE_TAG = "contextrl-data/base:bookworm"  # as stages.coding.base_image says; a
 SPACE_GB = 10
 EXTRAS: dict[str, tuple[str, ...]] = {
     "coding": ("docker", "swebench", "minisweagent", "litellm", "mcp", "unidiff", "sklearn", "datasketch"),
-    "images": ("torch", "diffusers", "transformers", "open_clip", "skimage", "imagehash"),
+    "images": ("torch", "diffusers", "transformers", "skimage", "imagehash", "PIL", "efficientnet_lite_pytorch"),
+    "clip": ("open_clip", "torchvision"),
     "train": ("torch", "trl", "transformers", "accelerate", "peft"),
     "publish": ("huggingface_hub", "kingfisher_sdk", "license_expression"),
     "ray": ("ray",),
