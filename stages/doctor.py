@@ -31,7 +31,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
 """Modules by which an extra is known to be installed."""
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "HF_TOKEN")
 """Environment variables whose presence, never whose value, is told."""
-FAISS_BUILDS = ("faiss-cpu", "faiss-gpu", "faiss-gpu-cu11", "faiss-gpu-cu12")
+FAISS_BUILDS = ("faiss-cpu", "faiss-gpu", "faiss-gpu-cu11", "faiss-gpu-cu12", "faiss-gpu-cuvs")
 
 
 @dataclass(frozen=True)

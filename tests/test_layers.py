@@ -25,6 +25,9 @@ HEAVY = {
     "ray",
     "huggingface_hub",
     "kingfisher_sdk",
+    "open_clip",
+    "PIL",
+    "skimage",
 }
 
 
@@ -85,6 +88,7 @@ def test_modules_are_small_and_named_for_what_they_do(path: Path) -> None:
 def test_configs_and_the_command_line_import_nothing_heavy() -> None:
     script = (
         "import sys, contextrl_data.pipeline.cli, contextrl_data.stages.coding.config;"
+        "import contextrl_data.stages.images.embed, contextrl_data.stages.images.mine;"
         f"print(*sorted({HEAVY!r} & set(sys.modules)))"
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
