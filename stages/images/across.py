@@ -18,8 +18,6 @@ from contextrl_data.stages.images.vectors import Half
 
 TRAIN_ROWS = 20_000
 """Vectors that codebooks are learnt from."""
-REFINEMENTS = ("k_factor_rf=4", "k_factor_rf=16", "k_factor_rf=64")
-"""How many times k candidates the default index measures exactly: the first that reaches the recall asked for."""
 CHUNK = 8192
 SMALL = 5_000
 """Up to so many vectors, comparing all is as fast as building anything."""
@@ -42,8 +40,8 @@ class IndexChoice:
     """Which index, and when to do without."""
 
     index: str = "auto"
-    """A string of FAISS's `index_factory`; `exact`; or `auto`: exact on a GPU and for few vectors, else
-    `default_index`."""
+    """A string of FAISS's `index_factory`; `exact`; or `auto`: exact on a GPU and for few vectors, else the first of
+    `default_plans` that reaches the recall asked for."""
     search: str = ""
     """Parameters of the search, as FAISS's `ParameterSpace` reads them (`nprobe=16,k_factor_rf=4`)."""
     min_recall: float = 0.99
@@ -68,38 +66,45 @@ def nearest_of_all(vectors: Half, k: int, choice: IndexChoice, device: str, save
     if choice.file is None and (choice.index == "exact" or (choice.index == "auto" and few)):
         return Neighbours(exact(vectors, every, k, top), "exact", None)
     faiss = import_faiss()
-    name = default_index(vectors.shape[1]) if choice.index == "auto" else choice.index
-    tried = [choice.search] if choice.search or choice.index != "auto" else list(REFINEMENTS)
+    plans = [(choice.file.name if choice.file else choice.index, choice.search)]
+    if choice.index == "auto" and choice.file is None:
+        plans = default_plans(vectors.shape[1])
     queries = np.unique(np.linspace(0, len(vectors) - 1, min(choice.sample, len(vectors))).astype(np.int64))
     truth = exact(vectors, queries, k, top)
-    try:
-        made = _load(faiss, choice.file, vectors) if choice.file else _build(faiss, name, vectors)
-        if save_to is not None:
-            faiss.write_index(made, str(save_to))
-        for parameters in tried:
-            if parameters:
-                faiss.ParameterSpace().set_index_parameters(made, parameters)
+    made, built, recall = None, "", 0.0
+    for name, search in plans:
+        try:
+            if name != built:
+                made, built = _load(faiss, choice.file, vectors) if choice.file else _build(faiss, name, vectors), name
+            if search:
+                faiss.ParameterSpace().set_index_parameters(made, search)
             recall = recall_of(_search(made, vectors, queries, k), truth)
             if recall >= choice.min_recall:
-                return Neighbours(_search(made, vectors, every, k), f"{name} {parameters}".strip(), recall)
-    except RuntimeError as error:
-        first = str(error).splitlines()[0].split("Error: ")[-1][:160]
-        raise ConfigError(f"FAISS cannot use the index {name!r} with {tried[-1]!r}: {first}", "mend either") from error
+                if save_to is not None:
+                    faiss.write_index(made, str(save_to))
+                return Neighbours(_search(made, vectors, every, k), f"{name} {search}".strip(), recall)
+        except RuntimeError as error:
+            told = str(error).splitlines()[0].split("Error: ")[-1][:160]
+            raise ConfigError(f"FAISS cannot use the index {name!r} with {search!r}: {told}", "mend either") from error
     if choice.file and recall < 0.5:
         told = f"{choice.file} finds {recall:.0%} of the nearest: it was made over other vectors"
         raise InputError(told, "make it again from these")
     del made
-    return Neighbours(exact(vectors, every, k, top), f"exact, since {name} fell short", recall)
+    return Neighbours(exact(vectors, every, k, top), f"exact, since {built} fell short", recall)
 
 
-def default_index(dimension: int) -> str:
-    """Product quantisation in registers, then exact products of the best: 4 numbers a code where that divides.
+def default_plans(dimension: int) -> list[tuple[str, str]]:
+    """Indexes with their search parameters, the cheapest first: product quantisation in registers picks candidates,
+    which are then measured exactly.
 
-    >>> default_index(768), default_index(1280), default_index(6)
-    ('PQ192x4fs,RFlat', 'PQ320x4fs,RFlat', 'PQ2x4fs,RFlat')
+    >>> default_plans(768)[0]
+    ('PQ96x4fs,RFlat', 'k_factor_rf=4')
     """
-    size = next((size for size in (4, 3, 5, 2) if dimension % size == 0), 1)
-    return f"PQ{dimension // size}x4fs,RFlat"
+    plans = []
+    for wanted in (8, 4):
+        size = next(size for size in range(wanted, 0, -1) if dimension % size == 0)
+        plans += [(f"PQ{dimension // size}x4fs,RFlat", f"k_factor_rf={factor}") for factor in (4, 16, 64)]
+    return plans
 
 
 def recall_of(found: Ints, truth: Ints) -> float:

@@ -15,7 +15,7 @@ from contextrl_data.stages.images import across  # noqa: E402
 from contextrl_data.stages.images.across import (  # noqa: E402
     IndexChoice,
     TopProducts,
-    default_index,
+    default_plans,
     exact,
     nearest_of_all,
     recall_of,
@@ -57,7 +57,7 @@ def test_the_default_index_keeps_its_promise_or_gives_way(monkeypatch: pytest.Mo
     vectors = made(3000, 64)
     truth = brute(vectors, 10)
     found = nearest_of_all(vectors, 10, IndexChoice(sample=200), "numpy")
-    assert found.how.startswith("PQ16x4fs,RFlat k_factor_rf=")
+    assert found.how in {" ".join(plan) for plan in default_plans(64)}
     assert found.recall is not None
     assert found.recall >= 0.99
     assert abs(recall_of(found.places, truth) - found.recall) < 0.05
@@ -115,8 +115,10 @@ def test_two_builds_over_each_other_are_one_line(monkeypatch: pytest.MonkeyPatch
         TopProducts()(np.zeros((1, 2), np.float32), np.zeros((1, 2), np.float32), 1)
 
 
-def test_the_default_index_fits_any_dimension() -> None:
+def test_the_default_indexes_fit_any_dimension() -> None:
     for width in (1, 2, 6, 7, 12, 768, 1280, 1152):
-        size, kind = default_index(width).removeprefix("PQ").split("x")
-        assert width % int(size) == 0
-        assert kind == "4fs,RFlat"
+        for index, search in default_plans(width):
+            assert width % int(index.removeprefix("PQ").split("x")[0]) == 0
+            assert search.startswith("k_factor_rf=")
+    found = nearest_of_all(made(400, 6), 3, IndexChoice(*default_plans(6)[-1], min_recall=0.0), "numpy")
+    assert found.recall is not None
