@@ -15,7 +15,7 @@ import numpy as np
 import orjson
 from pydantic import Field
 
-from contextrl_data.pipeline.errors import InputError
+from contextrl_data.pipeline.errors import ConfigError, InputError
 from contextrl_data.pipeline.stage import Gather, Gathered, Row, Rows, StageConfig
 from contextrl_data.stages.images.decode import MAX_PIXELS, BadImage, decode_rgb
 from contextrl_data.stages.images.encoders import Encoder, EncoderConfig, PrecomputedConfig, load_encoder
@@ -61,19 +61,8 @@ class Embed(Gather[EmbedConfig]):
         encoder = self.config.encoder
         if isinstance(encoder, PrecomputedConfig):
             return _precomputed(encoder, rows)
-        store = VectorStore((self.config.cache_dir or default_folder()) / self._identity())
-        work = _Work(self.config, store)
+        work = _Work(self.config)
         return Gathered(work.run(rows), work.dropped, notes=work.notes)
-
-    def _identity(self) -> str:
-        """Names the encoder's vectors on disk: everything that they depend on."""
-        parts = {
-            "encoder": self.config.encoder.model_dump(mode="json"),
-            "weights": self.fingerprint(),
-            "batch": self.config.batch,
-            "version": self.version,
-        }
-        return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
 
 class EmbedSecond(Embed):
@@ -82,18 +71,42 @@ class EmbedSecond(Embed):
     name = "embed_second"
 
 
+def identity(config: EmbedConfig) -> str:
+    """Names an encoder's vectors on disk: everything that they depend on."""
+    parts = {
+        "encoder": config.encoder.model_dump(mode="json"),
+        "weights": config.encoder.fingerprint(),
+        "batch": config.batch,
+        "version": Embed.version,
+    }
+    return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+
+def vectors_of(config: EmbedConfig, rows: Any, notes: dict[str, Any]) -> tuple[dict[str, Half], dict[str, str]]:
+    """Vectors of pictures, and the reasons of those without one, by image id. `rows` need `select` alone."""
+    if isinstance(config.encoder, PrecomputedConfig):
+        raise ConfigError("pictures that are made here cannot be embedded before", "name an encoder that runs")
+    work = _Work(config)
+    found = {row["id"]: row["vector"] for row in work.run(rows)}
+    notes |= work.notes
+    return found, work.bad
+
+
 @dataclass
 class _Work:
     """One pass over the rows: decode in threads, encode here, save now and then."""
 
     config: EmbedConfig
-    store: VectorStore
     dropped: dict[str, str] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=lambda: {"embedded": 0, "reused": 0})
-    _bad: dict[str, str] = field(default_factory=dict)
+    bad: dict[str, str] = field(default_factory=dict)
+    """Reason by image id."""
     _unsaved: list[tuple[str, Half]] = field(default_factory=list)
     _encoder: Encoder | None = None
     _width: int = 0
+
+    def __post_init__(self) -> None:
+        self.store = VectorStore((self.config.cache_dir or default_folder()) / identity(self.config))
 
     def run(self, rows: Rows) -> Iterator[Row]:
         begun = time.perf_counter()
@@ -127,8 +140,8 @@ class _Work:
         seen: set[str] = set()
         for row in rows.select(["id", "image_id", "image"]):
             image_id = row["image_id"]
-            if image_id in self._bad:
-                self.dropped[row["id"]] = self._bad[image_id]
+            if image_id in self.bad:
+                self.dropped[row["id"]] = self.bad[image_id]
                 continue
             asked.setdefault(image_id, []).append(row["id"])
             if image_id in seen:
@@ -174,7 +187,7 @@ class _Work:
         for name, made in ready:
             vector = vectors.get(name, made)
             if isinstance(vector, str):
-                self._bad[name] = vector
+                self.bad[name] = vector
                 self.dropped |= dict.fromkeys(asked[name], vector)
                 continue
             self.notes["embedded" if name in vectors else "reused"] += 1

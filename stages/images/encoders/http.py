@@ -97,7 +97,7 @@ class HttpEncoder(Encoder):
             share = -(-len(prepared) // self.config.concurrency)
             parts = [prepared[start : start + share] for start in range(0, len(prepared), share)]
             found = [vector for part in self._pool.map(self._ask, parts) for vector in part]
-        width = max((len(vector) for vector in found), default=0)
+        width = max((len(vector) for vector in found), default=0) or 1  # all may have been refused
         rows = [vector if vector else [float("nan")] * width for vector in found]
         if any(len(row) != width for row in rows):
             raise SetupError(f"{self.config.url} gives vectors of different dimensions", "set the server to one model")

@@ -22,7 +22,7 @@ from contextrl_data.pipeline.errors import ConfigError, InputError, SetupError
 from contextrl_data.pipeline.plan import RunSettings, Step
 from contextrl_data.pipeline.runner import Finished, Runner
 from contextrl_data.pipeline.stage import Keep, Outcome, Source, StageConfig
-from contextrl_data.stages.images.embed import Embed, EmbedConfig
+from contextrl_data.stages.images.embed import Embed, EmbedConfig, identity
 from contextrl_data.stages.images.rows import QUESTION
 from contextrl_data.stages.images.vectors import VectorStore, VectorTable, unit_half
 
@@ -162,7 +162,7 @@ def test_large_and_turned_pictures_are_sent_as_people_see_them(tmp_path: Path) -
 def test_another_model_behind_a_known_name_is_one_line(tmp_path: Path) -> None:
     with EmbeddingServer() as server:
         config = http(server)
-        folder = tmp_path / "vectors" / Embed(EmbedConfig.model_validate(config))._identity()
+        folder = tmp_path / "vectors" / identity(EmbedConfig.model_validate(config))
         VectorStore(folder).put([image_id(picture(0))], np.ones((1, 5), np.float16))
         with pytest.raises(InputError, match="vectors of 5 and of 12 numbers"):
             embed(tmp_path, config)
