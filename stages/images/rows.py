@@ -31,6 +31,18 @@ QUESTION = pa.schema(
 )
 """One question about one image, with its answer."""
 
+PROPOSAL = pa.schema(
+    [
+        ("id", pa.string()),  # the question's id
+        ("base", struct_of(QUESTION)),
+        ("instruction", pa.string()),  # what the editor is told
+        ("answer_neg", pa.string()),  # what the edited picture is to show
+        ("region", BOX),  # where to edit, in pixels; null: anywhere
+        ("proposer", pa.string()),  # template, or the model's name
+    ]
+)
+"""One question with the edit that is to change its answer."""
+
 EMBEDDED = pa.schema(
     [
         ("id", pa.string()),  # image_id: one vector a picture, however many questions it carries
