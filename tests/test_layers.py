@@ -91,6 +91,7 @@ def test_configs_and_the_command_line_import_nothing_heavy() -> None:
     script = (
         "import sys, contextrl_data.pipeline.cli, contextrl_data.stages.coding.config;"
         "import contextrl_data.stages.images.config, contextrl_data.stages.images.build;"
+        "import contextrl_data.stages.images.embed, contextrl_data.stages.images.mine;"
         f"print(*sorted({HEAVY!r} & set(sys.modules)))"
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

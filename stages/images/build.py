@@ -1,8 +1,10 @@
 """`contextrl-data build images`: the stages in order, and what a person is told at the end.
 
-scenes -> render ┐                  ┌ rerender       ┐
-(or, and)        ┼-> (questions) ->-┤ embed -> mine  ├-> (collect) -> judge -> direct -> select -> split -> export
-image_sets       ┘                  └ ...            ┘
+scenes -> render ┐                  ┌ rerender                                                       ┐
+(or, and)        ┼-> (questions) ->-┤ embed -> mine                                                  ├-> (collect)
+image_sets       ┘                  └ propose -> edit -> measure -> similarity (-> flip) -> accept   ┘
+
+    -> judge -> direct -> select -> split -> export
 
 A method is a chain of steps that begins at the questions and ends in image candidates: see `_methods`.
 """
@@ -19,17 +21,22 @@ from contextrl_data.pipeline.errors import ConfigError, MissingExtra
 from contextrl_data.pipeline.plan import Step
 from contextrl_data.pipeline.progress import progress_for
 from contextrl_data.pipeline.stage import Gather
+from contextrl_data.stages.chat import require_model
 from contextrl_data.stages.finish import finish_build
 from contextrl_data.stages.images.collect import Collect, CollectConfig, Questions
 from contextrl_data.stages.images.config import ImagesConfig
 from contextrl_data.stages.images.directed import ImageDirect
+from contextrl_data.stages.images.edit import Edit, EditConfig
 from contextrl_data.stages.images.embed import Embed, EmbedSecond
+from contextrl_data.stages.images.flip import Flip
 from contextrl_data.stages.images.image_sets import ImageSets
 from contextrl_data.stages.images.judge import ImageRules
 from contextrl_data.stages.images.mine import Mine, MineConfig
+from contextrl_data.stages.images.propose import ChatProposeConfig, proposer
 from contextrl_data.stages.images.rendered import Render, Scenes
 from contextrl_data.stages.images.rerender import Rerender
 from contextrl_data.stages.images.select import ExportImages, SelectImages, SplitImages
+from contextrl_data.stages.images.verify import Accept, Measure, MeasureConfig, Similarity
 
 SHOWN = ("select", "split", "export")
 """Stages whose notes are worth a line at the end."""
@@ -52,7 +59,7 @@ def steps(config: ImagesConfig) -> list[Step]:
     methods = _methods(config, questions)
     if not methods:
         raise ConfigError(
-            "no method makes pairs: rerender and mine are null", "leave one of them out to get its default"
+            "no method makes pairs: rerender, mine and edit are null", "leave rerender or mine out to get its default"
         )
     ends = [chain[-1].stage.name for chain in methods]
     return [
@@ -86,6 +93,8 @@ def _methods(config: ImagesConfig, questions: str) -> list[list[Step]]:
         found.append([Step(Rerender(config.rerender), after=questions)])
     if config.mine is not None:
         found.append(_mined(config, config.mine, questions))
+    if config.edit is not None:
+        found.append(_edited(config, config.edit, questions))
     return found
 
 
@@ -99,6 +108,24 @@ def _mined(config: ImagesConfig, mine: MineConfig, questions: str) -> list[Step]
         chain.append(Step(EmbedSecond(config.second), after=questions))
         beside["second"] = "embed_second"
     return [*chain, Step(Mine(mine), after=questions, beside=beside)]
+
+
+def _edited(config: ImagesConfig, edit: EditConfig, questions: str) -> list[Step]:
+    """Propose, edit, measure everything, and decide from the scores last."""
+    flip = []
+    if config.flip is not None:
+        require_model(config.flip.chat, "flip")
+        flip = [Step(Flip(config.flip), after="similarity")]
+    if isinstance(config.propose, ChatProposeConfig):
+        require_model(config.propose.chat, "propose")
+    return [
+        Step(proposer(config.propose), after=questions),
+        Step(Edit(edit), after="propose"),
+        Step(Measure(MeasureConfig()), after="edit"),
+        Step(Similarity(config.embed), after="measure"),
+        *flip,
+        Step(Accept(config.accept), after="flip" if flip else "similarity"),
+    ]
 
 
 def _joined(stage: Gather[Any], ends: list[str]) -> list[Step]:

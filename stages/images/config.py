@@ -7,13 +7,17 @@ from pydantic import Field
 from contextrl_data.pipeline.plan import RunSettings
 from contextrl_data.pipeline.stage import StageConfig
 from contextrl_data.stages.images.directed import ImageDirectConfig
+from contextrl_data.stages.images.edit import EditConfig
 from contextrl_data.stages.images.embed import EmbedConfig
+from contextrl_data.stages.images.flip import FlipConfig
 from contextrl_data.stages.images.image_sets import ImageSetsConfig
 from contextrl_data.stages.images.judge import ImageRulesConfig
 from contextrl_data.stages.images.mine import MineConfig
+from contextrl_data.stages.images.propose import ProposeConfig, TemplateConfig
 from contextrl_data.stages.images.rendered import RenderConfig, ScenesConfig
 from contextrl_data.stages.images.rerender import RerenderConfig
 from contextrl_data.stages.images.select import ImageExportConfig, ImageSelectConfig
+from contextrl_data.stages.images.verify import AcceptConfig
 from contextrl_data.stages.splits import SplitConfig
 
 
@@ -34,6 +38,14 @@ class ImagesConfig(StageConfig):
     """A second encoder, which must find unlike what the first finds alike: see `mine.max_second`."""
     mine: MineConfig | None = MineConfig()
     """Pairs of pictures that are alike and answer one question differently; null mines none."""
+    edit: EditConfig | None = None
+    """Pairs of a picture and its edited twin; none where no editor is named."""
+    propose: ProposeConfig = TemplateConfig()
+    """What the editor is told."""
+    flip: FlipConfig | None = None
+    """Asks a model whether the answer truly flips; nobody is asked where it is not configured."""
+    accept: AcceptConfig = AcceptConfig()
+    """What the scores of an edited pair must be."""
     judge: ImageRulesConfig = ImageRulesConfig()
     """Who judges."""
     direct: ImageDirectConfig = ImageDirectConfig()

@@ -40,6 +40,18 @@ SCENE = pa.schema(
 )
 """One picture to be drawn: its fact sheet follows from the id and the seed."""
 
+PROPOSAL = pa.schema(
+    [
+        ("id", pa.string()),  # the question's id
+        ("base", struct_of(QUESTION)),
+        ("instruction", pa.string()),  # what the editor is told
+        ("answer_neg", pa.string()),  # what the edited picture is to show
+        ("region", BOX),  # where to edit, in pixels; null: anywhere
+        ("proposer", pa.string()),  # template, or the model's name
+    ]
+)
+"""One question with the edit that is to change its answer."""
+
 EMBEDDED = pa.schema(
     [
         ("id", pa.string()),  # image_id: one vector a picture, however many questions it carries

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import os
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,21 +11,18 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from contextrl_data.pipeline.errors import MissingExtra, SetupError
-from contextrl_data.pipeline.stage import StageConfig
-from contextrl_data.stages.chat_errors import retry_after
+from contextrl_data.pipeline.errors import SetupError
 from contextrl_data.stages.images.encoders.base import Encoder, Vectors
+from contextrl_data.stages.images.http_client import RefusedByServer, Server, ServerConfig, Unanswered, refuse_secrets
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 _ORIENTATION = 0x0112
-_SECRETS = ("key", "token", "secret", "password", "authorization", "credential")
-_REFUSED = (400, 413, 415, 422)
 
 
-class HttpConfig(StageConfig):
-    """Settings of an embedding server. Where it is and how it is asked is no part of a key, the model's name is."""
+class HttpConfig(ServerConfig):
+    """Settings of an embedding server."""
 
     kind: Literal["http"]
     """A server with an `/embeddings` route."""
@@ -40,26 +35,8 @@ class HttpConfig(StageConfig):
     """More fields of the request (`modality: image`, `dimensions: 512`)."""
     max_side: int = Field(default=1024, ge=16)
     """Larger pictures are made smaller before they are sent, pixels of the longer side."""
-    url: str = Field(default="http://127.0.0.1:8000/v1", exclude=True)
-    """Address, with `/v1`."""
-    key_env: str = Field(default="OPENAI_API_KEY", exclude=True)
-    """Environment variable that holds the key; none is sent where it is not set."""
-    concurrency: int = Field(default=8, ge=1, exclude=True)
-    """Requests at a time."""
-    attempts: int = Field(default=5, ge=1, exclude=True)
-    """How often a request is tried where the server fails or refuses for now."""
-    backoff: float = Field(default=1.0, ge=0, exclude=True)
-    """Seconds before the second try; doubles each time."""
-    timeout: float = Field(default=120.0, gt=0, exclude=True)
-    """Seconds until a request is given up."""
 
-    @field_validator("request")
-    @classmethod
-    def _no_secret(cls, request: dict[str, Any]) -> dict[str, Any]:
-        for name in request:
-            if any(word in name.lower() for word in _SECRETS):
-                raise ValueError(f"{name} does not belong into a config; set the variable that key_env names")
-        return request
+    _no_secret = field_validator("request")(refuse_secrets)
 
     def fingerprint(self) -> str:
         """A server says nothing of its weights: the model's name must tell versions apart."""
@@ -70,20 +47,14 @@ class HttpEncoder(Encoder):
     """Asks a server; a picture that it refuses has a vector of NaN."""
 
     def __init__(self, config: HttpConfig) -> None:
-        try:
-            import httpx
-        except ImportError as error:
-            raise MissingExtra("images", "an embedding server") from error
         self.config = config
-        key = os.environ.get(config.key_env)
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._client = httpx.Client(headers=headers, timeout=config.timeout)
+        self._server = Server(config, "an embedding server")
         self._pool = ThreadPoolExecutor(config.concurrency, thread_name_prefix="embeddings")
 
     def close(self) -> None:
         """See `Encoder.close`."""
         self._pool.shutdown(cancel_futures=True)
-        self._client.close()
+        self._server.close()
 
     def prepare(self, image: Image, data: bytes) -> str:
         """The picture as a data URI: its own bytes where a server can be trusted to see the same in them."""
@@ -105,10 +76,12 @@ class HttpEncoder(Encoder):
 
     def _ask(self, uris: Sequence[str]) -> list[list[float]]:
         """One vector a picture; [] for a picture that the server refuses."""
-        answer = self._post(self._body(uris))
-        if answer is not None:
-            return answer
-        return [[]] if len(uris) == 1 else [vector for uri in uris for vector in self._ask([uri])]
+        try:
+            return self._server.post("embeddings", _vectors_of, json=self._body(uris))
+        except RefusedByServer:
+            return [[]] if len(uris) == 1 else [vector for uri in uris for vector in self._ask([uri])]
+        except Unanswered as error:
+            raise SetupError(str(error), "check the server, then run again: what is done is kept") from None
 
     def _body(self, uris: Sequence[str]) -> dict[str, Any]:
         body: dict[str, Any] = {"model": self.config.model, "encoding_format": "float"}
@@ -120,35 +93,6 @@ class HttpEncoder(Encoder):
         else:
             body["input"] = [{"image": uri} for uri in uris]
         return {**body, **self.config.request}
-
-    def _post(self, body: dict[str, Any]) -> list[list[float]] | None:
-        """The vectors in the order of the pictures; None where the server refuses one of them."""
-        trouble = ""
-        for attempt in range(self.config.attempts):
-            wait = self.config.backoff * 2 ** (attempt - 1) if attempt else 0.0
-            try:
-                answer = self._client.post(f"{self.config.url.rstrip('/')}/embeddings", json=body)
-                if answer.status_code in _REFUSED:
-                    return None
-                if answer.status_code in (401, 403):
-                    raise SetupError(f"{self.config.url} refuses the key", f"set {self.config.key_env}")
-                if answer.status_code == 404:
-                    raise SetupError(
-                        f"{self.config.url} knows no model {self.config.model!r}, or no /embeddings", "mend either"
-                    )
-                answer.raise_for_status()
-                return _vectors_of(answer.json())
-            except SetupError:
-                raise
-            except Exception as error:  # no connection, a status that may pass, or an answer of another form
-                trouble = " ".join(f"{type(error).__name__}: {error}".split())[:160]
-                asked = retry_after(error)
-                wait = wait if asked is None else min(asked, 120.0)
-            if attempt + 1 < self.config.attempts:
-                time.sleep(wait)
-        raise SetupError(
-            f"{self.config.url} failed {self.config.attempts} times: {trouble}", "check the server, then run again"
-        )
 
 
 def _vectors_of(answer: dict[str, Any]) -> list[list[float]]:

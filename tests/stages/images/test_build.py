@@ -144,6 +144,12 @@ def test_a_config_that_cannot_work_is_one_line(settings: list[str], words: str) 
         steps(load(*settings))
 
 
+def test_an_editor_adds_its_chain_of_stages() -> None:
+    editor = "edit={editor: {kind: http, url: 'http://127.0.0.1:9/v1', model: m}}"
+    names = [step.stage.name for step in steps(load(editor))]
+    assert names[3:9] == ["propose", "edit", "measure", "similarity", "accept", "collect"]
+
+
 @pytest.mark.parametrize("name", ["images", "smoke/images"])
 def test_the_shipped_configs_load_and_have_a_pipeline(name: str) -> None:
     loaded = configs.load(ImagesConfig, configs.find(name), ["mine=null"])

@@ -118,7 +118,7 @@ def test_a_server_that_stumbles_is_asked_again_and_one_that_is_down_stops_the_ru
         embed(tmp_path / "b", http(server, attempts=2))
     with EmbeddingServer([error(401)] * 90) as server, pytest.raises(SetupError, match="set MY_KEY"):
         embed(tmp_path / "c", http(server, key_env="MY_KEY"))
-    with EmbeddingServer([error(404)] * 90) as server, pytest.raises(SetupError, match="no model 'm'"):
+    with EmbeddingServer([error(404)] * 90) as server, pytest.raises(SetupError, match="no such model"):
         embed(tmp_path / "d", http(server))
 
 
