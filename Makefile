@@ -13,12 +13,13 @@ setup: ## Make .venv, and see that Docker answers (installs it on Debian as root
 demo: setup ## Build a small dataset of coding pairs from nothing
 	@$(BIN)/contextrl-data build coding --config demo
 
-test: setup lint ## Run every check: ruff, mypy, pytest
+test: setup lint ## Run every check: ruff, mypy, pytest (adds the extra [train] to .venv)
+	@bash .dev/venv.sh train
 	@bash .dev/chromium.sh
 	@$(BIN)/python -m pytest
 
-test-train: setup ## Install the extra [train] into .venv and run the training tests
-	@$(BIN)/python -m pip install --quiet --editable '.[train]'
+test-train: setup ## Run the training tests alone
+	@bash .dev/venv.sh train
 	@$(BIN)/python -m pytest tests/stages/train tests/stages/views
 
 test-views: setup ## Install TRL, verl and SkyRL into .venv-trainers and read the exported views with them
@@ -33,10 +34,12 @@ docs: ## Write docs/cli.md and docs/configuration.md from the code
 	@bash .dev/venv.sh
 	@$(BIN)/python .dev/reference.py
 
-bench: setup ## Print what is measured: sandbox and evaluation, each against its rival
-	@set -e; for name in sandbox evaluate secrets; do echo "== $$name"; $(BIN)/python tests/benchmarks/bench_$$name.py; done
+bench: setup ## Print what is measured: sandbox and evaluation against their rivals, the audit on planted and clean sets
+	@set -e; for name in sandbox evaluate secrets audit; do echo "== $$name"; $(BIN)/python tests/benchmarks/bench_$$name.py; done
 
-bench-train: test-train ## Print what L_CA costs: full logits against one position's
+bench-train: setup ## Print what training is measured by: learning over three seeds, gradients, the cost of L_CA
+	@bash .dev/venv.sh bench
+	@$(BIN)/python -m pytest tests/stages/train -m '' -s
 	@$(BIN)/python tests/benchmarks/bench_train_logits.py
 
 clean: ## Remove .venv, caches and built packages; runs under data/runs stay

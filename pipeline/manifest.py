@@ -31,6 +31,8 @@ class Manifest(BaseModel):
     config: dict[str, Any]
     inputs: dict[str, str]
     """Input stage -> digest of the rows that were read."""
+    below: tuple[str, str] | None = None
+    """Folder and digest of the stage whose rows the shards add to or choose from; None where they hold whole rows."""
     rows_in: int
     kept: int
     dropped: dict[str, int]

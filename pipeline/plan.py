@@ -33,6 +33,8 @@ class RunSettings(StageConfig):
     """How often a row that failed (never one that was dropped) is tried again before it counts as failed."""
     allow_failed: float = Field(0.0, ge=0.0, le=1.0)
     """Share of rows that may fail at a stage before the build ends with exit code 1."""
+    strict: bool = False
+    """End with exit code 3 where the dataset fails its audit."""
 
 
 @dataclass(frozen=True)

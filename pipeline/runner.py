@@ -30,16 +30,18 @@ from contextrl_data.pipeline.manifest import Manifest
 from contextrl_data.pipeline.origin import git_commit, package_version
 from contextrl_data.pipeline.plan import RunSettings, Step, inputs_of, keys_of
 from contextrl_data.pipeline.progress import Progress, StageProgress
-from contextrl_data.pipeline.shards import describe_shards
+from contextrl_data.pipeline.shards import describe_shards, stored_schema
 from contextrl_data.pipeline.stage import (
     Context,
     Gather,
     Map,
+    Sift,
     Source,
     Stage,
 )
-from contextrl_data.pipeline.store import StageFolder, StoredRows, count_ledger, write_atomic
-from contextrl_data.pipeline.whole import run_gather, run_source
+from contextrl_data.pipeline.store import PLACE, StageFolder, count_ledger, write_atomic
+from contextrl_data.pipeline.stored import StoredRows
+from contextrl_data.pipeline.whole import run_gather, run_sift, run_source
 
 
 @dataclass
@@ -102,19 +104,25 @@ class Runner:
         gathered = self._work(step.stage, context, folder, main, shown)
         shards = describe_shards(folder)
         counts = count_ledger(folder)
+        below = None
+        if step.after and PLACE in stored_schema(step.stage).names:
+            below = finished[step.after].folder.path.name, finished[step.after].manifest.digest
         manifest = Manifest(
             stage=step.stage.name,
             version=step.stage.version,
             key=key,
             config=step.stage.config.model_dump(mode="json"),
             inputs=inputs,
+            below=below,
             rows_in=len(main) if main is not None else sum(s.rows_in for s in shards),
             kept=counts["kept", ""],
             dropped={reason: n for (status, reason), n in sorted(counts.items()) if status == "dropped"},
             failed={reason: n for (status, reason), n in sorted(counts.items()) if status == "failed"},
             rows_out=sum(s.rows_out for s in shards),
             shards=shards,
-            digest=hashlib.sha256("".join(s.sha256 for s in shards).encode()).hexdigest(),
+            digest=hashlib.sha256(
+                "".join([*(s.sha256 for s in shards), below[1] if below else ""]).encode()
+            ).hexdigest(),
             funnel=gathered[0],
             notes=gathered[1],
             seconds=round(time.monotonic() - started + _spent(folder), 2),
@@ -158,6 +166,8 @@ class Runner:
         try:
             if isinstance(stage, Map) and main is not None:
                 self._map(stage, context, folder, main, shown)
+            elif isinstance(stage, Sift) and main is not None:
+                return run_sift(stage, context, folder, main, shown)
             elif isinstance(stage, Gather) and main is not None:
                 return run_gather(stage, context, folder, main, shown)
             elif isinstance(stage, Source):
@@ -174,7 +184,7 @@ class Runner:
     ) -> None:
         with _journal(stage, folder) as journal:
             feed = Feed(stage, folder, main, journal, self.settings.shard_rows, shown, self.progress)
-            job = Job(stage, context, self.settings.retries)
+            job = Job(stage, context, self.settings.retries, main)
             for number, outcomes in self.executor.run(job, feed.batches(), context.workers):
                 feed.take(number, outcomes)
             feed.finish()

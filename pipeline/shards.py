@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contextrl_data.pipeline.manifest import Shard
-from contextrl_data.pipeline.stage import Drop, Fail, Keep, Outcome, Row
+from contextrl_data.pipeline.stage import Drop, Fail, Keep, Map, Outcome, Row, Sift, Stage
 from contextrl_data.pipeline.store import (
     LEDGER,
+    PLACE,
     SHARD_ROWS,
     StageFolder,
     ledger_row,
@@ -23,6 +25,8 @@ from contextrl_data.pipeline.store import (
 
 class ShardBuilder:
     """Collects the outcomes of one shard's input rows, in any order, and writes it when the last one is in.
+
+    A schema with the column `PLACE` is that of a stage that writes no row again: the column is filled in here.
 
     With `part_rows` below the shard's size, every finished run of that many rows is saved as a part, so that a kill
     loses less; parts are joined when the shard is complete, and leave no trace in its bytes.
@@ -55,7 +59,7 @@ class ShardBuilder:
     def write(self) -> None:
         """Write data, then ledger: the ledger's presence says that the shard is whole."""
         outcomes = [outcome for outcome in self.outcomes if outcome is not None]
-        data, ledger = _tables(self.ids, outcomes, self.schema, self.folder.path.name)
+        data, ledger = self._tables(range(len(self.ids)), outcomes)
         write_shard(self.folder, self.index, data, ledger)
         for path in self.folder.parts.glob(f"{self.index:05d}-*"):
             path.unlink()
@@ -73,8 +77,7 @@ class ShardBuilder:
         done = [outcome for outcome in outcomes if outcome is not None and not isinstance(outcome, Fail)]
         if part in self._saved or len(done) < len(outcomes):
             return
-        ids = [self.ids[place] for place in places]
-        data, ledger = _tables(ids, done, self.schema, self.folder.path.name)
+        data, ledger = self._tables(places, done)
         write_table(self._path(part, "data"), data)
         write_table(self._path(part, "ledger"), ledger)
         self._saved.add(part)
@@ -92,17 +95,31 @@ class ShardBuilder:
                 self._left -= 1
             self._saved.add(part)
 
-
-def _tables(ids: list[str], outcomes: Sequence[Outcome], schema: pa.Schema, name: str) -> tuple[pa.Table, pa.Table]:
-    kept: list[Row] = [row for outcome in outcomes if isinstance(outcome, Keep) for row in outcome.rows]
-    ledger = [ledger_row(row_id, outcome) for row_id, outcome in zip(ids, outcomes, strict=True)]
-    return table_of(kept, schema, name), table_of(ledger, LEDGER, name)
+    def _tables(self, places: range, outcomes: Sequence[Outcome]) -> tuple[pa.Table, pa.Table]:
+        """Data and ledger of some places of the shard."""
+        kept: list[Row] = []
+        ledger = [ledger_row(self.ids[place], outcome) for place, outcome in zip(places, outcomes, strict=True)]
+        for place, outcome in zip(places, outcomes, strict=True):
+            if isinstance(outcome, Keep) and PLACE in self.schema.names:
+                kept.extend({**row, PLACE: self.index * SHARD_ROWS + place} for row in outcome.rows)
+            elif isinstance(outcome, Keep):
+                kept.extend(outcome.rows)
+        name = self.folder.path.name
+        return table_of(kept, self.schema, name), table_of(ledger, LEDGER, name)
 
 
 def write_shard(folder: StageFolder, index: int, data: pa.Table, ledger: pa.Table) -> None:
     """Write one shard and its ledger."""
     write_table(folder.data(index), data)
     write_table(folder.ledger(index), ledger)
+
+
+def stored_schema(stage: Stage[Any]) -> pa.Schema:
+    """What a stage's shards hold: whole rows, or the columns that it adds and where they belong."""
+    names = ("id", *stage.adds) if isinstance(stage, Map) and stage.adds else ("id",) if isinstance(stage, Sift) else ()
+    if not names:
+        return stage.schema
+    return pa.schema([*(stage.schema.field(name) for name in names), pa.field(PLACE, pa.int64())])
 
 
 def describe_shards(folder: StageFolder) -> list[Shard]:

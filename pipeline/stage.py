@@ -1,9 +1,10 @@
 """A stage: name, version, its own frozen config, and one verb over rows.
 
-Three shapes cover the pipeline, and a row never vanishes in any of them:
+Four shapes cover the pipeline, and a row never vanishes in any of them:
 
 - `Source` yields `(id, outcome)` for every item that it finds;
 - `Map`    turns one row into an outcome, and sees no other row;
+- `Sift`   sees a few columns of all rows, and drops some of them;
 - `Gather` sees all rows at once (grouping, selecting, exporting) and says which of them it did not use.
 
 An outcome is `Keep` (with the rows that come out), `Drop` (with a reason) or `Fail` (with the boundary charged).
@@ -133,10 +134,35 @@ class Map(Stage[C]):
     """`thread` for stages that wait (Docker, HTTP), `process` for stages that compute."""
     dear: ClassVar[bool] = False
     """A dear row (a rollout, a chat call) is journalled as soon as it is done, and never done twice."""
+    adds: ClassVar[tuple[str, ...]] = ()
+    """Where a kept row comes out once, with its id, and only these columns are new or changed: then nothing else is
+    written again. Empty: whole rows are written."""
 
     @abstractmethod
     def process(self, row: Row) -> Outcome:
         """Judge one row. Raise `RowFailure` for a fault of the surroundings, `UserError` for a bad set-up."""
+
+
+@dataclass
+class Sifted:
+    """What a `Sift` returns: the rows that it drops. All others go on, unchanged and in order."""
+
+    dropped: dict[str, str]
+    """Input id -> reason."""
+    funnel: list[tuple[str, int]] = field(default_factory=list)
+    """Named survivor counts, in order, for the report."""
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+class Sift(Stage[C]):
+    """All rows in, seen by a few light columns; some of them out, and none written again."""
+
+    columns: ClassVar[tuple[str, ...]]
+    """What it looks at; `id` among them."""
+
+    @abstractmethod
+    def sift(self, rows: Iterator[Row]) -> Sifted:
+        """See every input row once, in order."""
 
 
 @dataclass

@@ -17,8 +17,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -31,6 +31,11 @@ from contextrl_data.pipeline.stage import Drop, Fail, Keep, Outcome, Row
 
 SHARD_ROWS = 1000
 """Input rows per shard. Part of the format: changing it changes every file."""
+
+GROUP_BYTES = 4 << 20
+"""Size of a row group in memory that files are cut for: what a worker takes at a time."""
+PLACE = "_place"
+"""Column of a stage that writes no row again: the row's place among the rows of the stage below, from 0."""
 
 LEDGER = pa.schema(
     [
@@ -75,11 +80,25 @@ def write_table(path: Path, table: pa.Table) -> None:
     """Write one zstd parquet file, atomically, with bytes that depend on the table alone."""
     part = path.with_name(path.name + ".part")
     try:
-        pq.write_table(table, part, compression="zstd", row_group_size=SHARD_ROWS)
+        pq.write_table(table, part, compression="zstd", row_group_size=group_rows(table))
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise disk_error(path, error) from error
+
+
+def group_rows(table: pa.Table) -> int:
+    """Rows of a row group: 16 to 1,024, a power of two, so that light rows lie together and heavy ones are read apart."""
+    rows = int(GROUP_BYTES * max(table.num_rows, 1) // max(table.nbytes, 1))
+    return 1 << min(max(rows.bit_length() - 1, 4), 10)
+
+
+class InArrow(ABC):
+    """A value of a row that is in Arrow already, and goes to the table without a detour through Python."""
+
+    @abstractmethod
+    def arrow(self) -> pa.Array:
+        """The value as an array of one element, of the type that the schema names."""
 
 
 def table_of(rows: list[Row], schema: pa.Schema, stage: str) -> pa.Table:
@@ -93,9 +112,17 @@ def table_of(rows: list[Row], schema: pa.Schema, stage: str) -> pa.Table:
         if unknown := row.keys() - names:
             raise StoreError(f"{stage}: row {row.get('id')!r} has columns outside its schema: {sorted(unknown)}")
     try:
-        return pa.Table.from_pylist(rows, schema=schema)
+        return pa.Table.from_arrays([_column(rows, field) for field in schema], schema=schema)
     except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError) as error:
         raise StoreError(f"{stage}: a row does not fit the schema: {error}") from error
+
+
+def _column(rows: list[Row], field: pa.Field) -> pa.Array:
+    values = [row.get(field.name) for row in rows]
+    if not pa.types.is_nested(field.type) or not any(isinstance(value, InArrow) for value in values):
+        return pa.array(values, type=field.type)
+    parts = [value.arrow() if isinstance(value, InArrow) else pa.array([value], type=field.type) for value in values]
+    return pa.concat_arrays(parts)
 
 
 def ledger_row(row_id: str, outcome: Outcome) -> Row:
@@ -179,31 +206,6 @@ class StageFolder:
         shutil.rmtree(self.parts, ignore_errors=True)
         shutil.rmtree(self.files, ignore_errors=True)
         self.create()
-
-
-class StoredRows:
-    """The rows of a finished stage. Small and picklable: it holds paths, and reads when asked."""
-
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
-        self.paths = [folder / shard.data for shard in manifest.shards if shard.rows_out]
-        self.count = manifest.rows_out
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __iter__(self) -> Iterator[Row]:
-        return self.select(None)
-
-    def select(self, columns: list[str] | None) -> Iterator[Row]:
-        """Stream the rows, or only some columns of them, a row group at a time."""
-        for path in self.paths:
-            for batch in pq.ParquetFile(path).iter_batches(batch_size=64, columns=columns):
-                yield from batch.to_pylist()
-
-    def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        """Stream these columns as Arrow batches."""
-        for path in self.paths:
-            yield from pq.ParquetFile(path).iter_batches(batch_size=SHARD_ROWS, columns=columns)
 
 
 def count_ledger(folder: StageFolder) -> Counter[tuple[str, str]]:

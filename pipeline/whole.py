@@ -8,9 +8,10 @@ from typing import Any
 
 from contextrl_data.pipeline.errors import StoreError
 from contextrl_data.pipeline.progress import StageProgress
-from contextrl_data.pipeline.shards import ShardBuilder
-from contextrl_data.pipeline.stage import Context, Drop, Gather, Gathered, Keep, Outcome, Source
-from contextrl_data.pipeline.store import LEDGER, SHARD_ROWS, StageFolder, StoredRows, ledger_row, table_of, write_table
+from contextrl_data.pipeline.shards import ShardBuilder, stored_schema
+from contextrl_data.pipeline.stage import Context, Drop, Gather, Gathered, Keep, Outcome, Sift, Source
+from contextrl_data.pipeline.store import LEDGER, SHARD_ROWS, StageFolder, ledger_row, table_of, write_table
+from contextrl_data.pipeline.stored import StoredRows
 
 
 def run_source(stage: Source[Any], context: Context, folder: StageFolder, shown: StageProgress) -> None:
@@ -35,6 +36,32 @@ def run_source(stage: Source[Any], context: Context, folder: StageFolder, shown:
                 pending.result()
     finally:
         stage.close()
+
+
+def run_sift(
+    stage: Sift[Any], context: Context, folder: StageFolder, main: StoredRows, shown: StageProgress
+) -> tuple[list[tuple[str, int]], dict[str, Any]]:
+    """Show the stage its columns of all rows; write which of them go on."""
+    stage.open(context)
+    try:
+        result = stage.sift(main.select(list(stage.columns)))
+    finally:
+        stage.close()
+    ids = (row["id"] for row in main.select(["id"]))
+    known = 0
+    for index in range(max(-(-len(main) // SHARD_ROWS), 1)):
+        window = list(islice(ids, SHARD_ROWS))
+        builder = ShardBuilder(folder, index, window, stored_schema(stage), SHARD_ROWS)
+        for place, row_id in enumerate(window):
+            reason = result.dropped.get(row_id)
+            outcome = Keep([{"id": row_id}]) if reason is None else Drop(reason)
+            builder.put(place, outcome)
+            shown.count(outcome)
+            known += reason is not None
+        builder.write()
+    if known != len(result.dropped):
+        raise StoreError(f"{stage.name}: names rows as dropped that were not among its inputs")
+    return result.funnel, result.notes
 
 
 def run_gather(

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from contextrl_data.stages import card_images
+from contextrl_data.stages.audit.show import audit_section
 from contextrl_data.stages.facts import BENCHMARK_MARK
 from contextrl_data.stages.markdown import PLACE_OF_REPO
 from contextrl_data.stages.markdown import markdown_table as _table
@@ -59,6 +60,7 @@ def card_body(record: Record) -> str:
         "## How the labels were made\n\n" + labels(record),
         "## Funnel\n\n" + _funnel(record["funnel"]),
         "## Can a blind reader pick C+?\n\n" + _baselines(record),
+        *(["## Audit\n\n" + audit_section(record["audit"])] if "audit" in record else []),
         "## Sources and licences\n\n" + _sources(record),
         "## Limits\n\n" + "\n".join(f"- {line}" for line in limits(record)),
         "## Settings\n\n" + _settings(record["config"]),

@@ -27,6 +27,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         *("diffusers", "transformers", "skimage", "imagehash"),
     ),
     "clip": ("open_clip", "torchvision"),
+    "audit": ("sklearn", "datasketch", "PIL", "imagehash"),
     "train": ("torch", "trl", "transformers", "accelerate", "peft"),
     "publish": ("huggingface_hub", "kingfisher_sdk", "license_expression"),
     "ray": ("ray",),

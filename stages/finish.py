@@ -1,4 +1,4 @@
-"""The end of every build: publish the dataset and the report, and tell a person where they are and what to know."""
+"""The end of an image build: publish the dataset and the report, and tell a person where they are and what to know."""
 
 from __future__ import annotations
 

@@ -17,9 +17,28 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{2,}")
 _HUNK = re.compile(r"^@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 
 
+_BLANKS = b" \t\n\x0b\x0c\r\x1c\x1d\x1e\x1f"
+_BLANKS_IN_LINES = _BLANKS.replace(b"\n", b"")
+_SHORT = 100
+
+
 def fold(text: str) -> str:
     """The text without any white space, so that indentation and wrapping hide nothing."""
+    if len(text) > _SHORT:
+        # Most white space is ASCII, and bytes lose it several times faster than text is split at it.
+        text = text.encode("utf-8", "surrogatepass").translate(None, _BLANKS).decode("utf-8", "surrogatepass")
+        if text.isascii():
+            return text
     return "".join(text.split())
+
+
+def folded_lines(lines: Sequence[str]) -> list[str]:
+    """Every line without its white space."""
+    text = "\n".join(lines).encode("utf-8", "surrogatepass").translate(None, _BLANKS_IN_LINES)
+    found = text.decode("utf-8", "surrogatepass").split("\n") if lines else []
+    if len(found) != len(lines):  # a line that holds line ends
+        return [fold(line) for line in lines]
+    return found if text.isascii() else [line if line.isascii() else "".join(line.split()) for line in found]
 
 
 def identifiers(text: str) -> frozenset[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,7 +28,8 @@ class ReviewConfig(StageConfig):
     """How UNCERTAIN pairs are dealt with."""
 
     verdicts: list[Path] = Field(default=[])
-    """Files filled in by a person: JSON lines with `id` and `verdict` (VALID, INVALID, or empty: not decided yet)."""
+    """More files filled in by a person: JSON lines with `id` and `verdict` (VALID, INVALID, or empty: not decided yet).
+    A build finds those of its own folders by itself."""
     keep_uncertain: bool = False
     """Let pairs that wait for review go on, marked UNCERTAIN, instead of holding them back."""
     view: Literal["full", "before_edit"] = "full"
@@ -42,20 +43,26 @@ class Review(Gather[ReviewConfig]):
     version = 1
     schema = JUDGED
 
+    def __init__(self, config: ReviewConfig, found: Sequence[Path] = ()) -> None:
+        """`found`: files that a person filled in where an earlier run had put them."""
+        super().__init__(config)
+        self._files = [*config.verdicts, *found]
+
     def fingerprint(self) -> str:
         """The verdicts themselves: a note that a person adds changes nothing."""
-        found = sorted(read_verdicts(self.config.verdicts).items())
+        found = sorted(read_verdicts(self._files).items())
         return hashlib.sha256(orjson.dumps(found)).hexdigest()[:16] if found else ""
 
     def gather(self, rows: Rows) -> Gathered:
         """Look at verdicts first, then stream the pairs."""
-        decided = read_verdicts(self.config.verdicts)
+        decided = read_verdicts(self._files)
         verdicts = {row["id"]: row["verdict"] for row in rows.select(["id", "verdict"])}
         waiting = {row_id for row_id, verdict in verdicts.items() if verdict == "UNCERTAIN" and row_id not in decided}
         dropped = {row_id: REFUSED for row_id in verdicts if decided.get(row_id) == "INVALID"}
         if not self.config.keep_uncertain:
             dropped |= dict.fromkeys((row_id for row_id in verdicts if row_id in waiting), WAITING)
-        path = self._write(row for row in rows if row["id"] in waiting) if waiting else None
+        if waiting:
+            self._write(row for row in rows if row["id"] in waiting)
         used = Counter(verdict for row_id, verdict in decided.items() if row_id in verdicts)
         return Gathered(
             rows=(reviewed(row, decided.get(row["id"])) for row in rows if row["id"] not in dropped),
@@ -64,24 +71,14 @@ class Review(Gather[ReviewConfig]):
                 "waiting": len(waiting),
                 "decided": dict(sorted(used.items())),
                 "verdicts_without_a_pair": sum(row_id not in verdicts for row_id in decided),
-                "message": _message(len(waiting), path),
+                "message": f"{len(waiting)} pairs wait for a person" if waiting else "no pair waits for review",
             },
         )
 
-    def _write(self, rows: Iterator[Row]) -> Path:
+    def _write(self, rows: Iterator[Row]) -> None:
         path = self.context.folder / "files" / FILE
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, b"".join(orjson.dumps(entry(row, self.config.view)) + b"\n" for row in rows))
-        return path
-
-
-def _message(waiting: int, path: Path | None) -> str:
-    if not waiting:
-        return "no pair waits for review"
-    return (
-        f"{waiting} pairs wait for a person: fill in `verdict` in a copy of {path}, "
-        "then run again with --set review.verdicts='[COPY]'"
-    )
 
 
 def reviewed(row: Row, verdict: str | None) -> Row:
@@ -104,7 +101,7 @@ def entry(row: Row, view: str) -> dict[str, Any]:
     return {**head, "kind": row["kind"], "group": row["group"], **sides}
 
 
-def read_verdicts(paths: list[Path]) -> dict[str, str]:
+def read_verdicts(paths: Sequence[Path]) -> dict[str, str]:
     """Verdicts by pair id, of lines that are filled in.
 
     Raises:

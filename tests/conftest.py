@@ -29,12 +29,15 @@ settings.register_profile("steady", deadline=None)
 settings.load_profile("steady")
 
 TRAINING = importlib.util.find_spec("torch") is not None and importlib.util.find_spec("trl") is not None
+IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 collect_ignore = [] if TRAINING else ["stages/train"]
+if IN_CI and not TRAINING:
+    raise pytest.UsageError("CI runs the training tests too: install the extra [train] (make test does)")
 
 
 def pytest_report_header() -> str:
     """Say what is not collected, and how to have it."""
-    return "" if TRAINING else "stages/train: not collected, it needs the extra [train]: make test-train"
+    return "" if TRAINING else "stages/train: not collected, it needs the extra [train]: make test"
 
 
 RUN_IDS: list[str] = []
@@ -61,7 +64,7 @@ def docker_client() -> Iterator[docker.DockerClient]:
     try:
         client = connect()
     except SetupError as error:
-        if os.environ.get("CI", "").lower() in ("1", "true", "yes"):
+        if IN_CI:
             pytest.fail(str(error))
         pytest.skip(str(error))
     yield client

@@ -14,6 +14,7 @@ import typer
 
 from contextrl_data.pipeline import config as configs
 from contextrl_data.pipeline.cli import app
+from contextrl_data.stages.audit.config import AuditConfig
 from contextrl_data.stages.coding.config import CodingConfig
 from contextrl_data.stages.images.config import ImagesConfig
 from contextrl_data.stages.train.compare_config import CompareConfig
@@ -25,6 +26,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 MODELS: dict[str, Any] = {
     "build coding": CodingConfig,
     "build images": ImagesConfig,
+    "audit": AuditConfig,
     "train": TrainConfig,
     "probe": ProbeConfig,
     "compare": CompareConfig,

@@ -30,6 +30,10 @@ HEAVY = {
     "ray",
     "huggingface_hub",
     "kingfisher_sdk",
+    "sklearn",
+    "scipy",
+    "datasketch",
+    "imagehash",
 }
 
 
@@ -56,12 +60,13 @@ def part(path: Path) -> str:
 
 ALLOWED = {
     "pipeline": {"pipeline"},
-    "stages": {"pipeline", "stages", "stages.report", "stages.views"},
-    "stages.report": {"pipeline", "stages", "stages.report"},
+    "stages": {"pipeline", "stages", "stages.audit", "stages.report", "stages.views"},
+    "stages.audit": {"pipeline", "stages", "stages.audit"},
+    "stages.report": {"pipeline", "stages", "stages.audit", "stages.report"},
     "stages.views": {"pipeline", "stages", "stages.views"},
     "stages.publish": {"pipeline", "stages", "stages.publish"},
-    "stages.coding": {"pipeline", "stages", "stages.report", "stages.coding"},
-    "stages.images": {"pipeline", "stages", "stages.report", "stages.images"},
+    "stages.coding": {"pipeline", "stages", "stages.audit", "stages.report", "stages.coding"},
+    "stages.images": {"pipeline", "stages", "stages.audit", "stages.report", "stages.images"},
     "stages.train": {"pipeline", "stages.train"},
 }
 

@@ -111,6 +111,30 @@ def teach_form(folder: Path, steps: int = 80) -> Path:
     return folder
 
 
+def teach_saying(folder: Path, prompt: str, answers: list[str], steps: int) -> Path:
+    """Teach a saved model to go on after one prompt with one of the answers, each as likely as the others.
+
+    Training begins with a policy that acts, as with a real model; an untrained one would never call a tool.
+    """
+    import torch
+
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    model = Qwen3ForCausalLM.from_pretrained(folder)
+    torch.manual_seed(0)
+    before = tokenizer(prompt, add_special_tokens=False).input_ids
+    said = [tokenizer(answer, add_special_tokens=False).input_ids for answer in answers]
+    optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
+    for step in range(steps):
+        after = said[step % len(said)]
+        logits = model(torch.tensor([before + after]), logits_to_keep=len(after) + 1).logits[0, :-1]
+        torch.nn.functional.cross_entropy(logits, torch.tensor(after), reduction="sum").backward()  # long or short
+        if step % len(said) == len(said) - 1:
+            optimizer.step()
+            optimizer.zero_grad()
+    model.save_pretrained(folder)
+    return folder
+
+
 def toy_pair(rng: random.Random, name: str, words: int = 4) -> dict[str, Any]:
     """One pair: the same words, another digit."""
     right = rng.choice(DIGITS)

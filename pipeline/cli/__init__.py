@@ -9,7 +9,7 @@ import sys
 from rich.console import Console
 from rich.text import Text
 
-from contextrl_data.pipeline.cli import builds, export, publish, training  # noqa: F401  (their commands hang themselves on the app)
+from contextrl_data.pipeline.cli import audit, builds, export, publish, tasks, training  # noqa: F401  (their commands hang themselves on the app)
 from contextrl_data.pipeline.cli.app import STOPPED, app
 from contextrl_data.pipeline.errors import ContextRLError
 

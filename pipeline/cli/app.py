@@ -63,7 +63,10 @@ def run_settings(settings: list[str] | None, executor: str | None) -> list[str]:
 
 
 class resumable:
-    """Within it, Ctrl-C and SIGTERM end the build cleanly, with one line that says how to go on."""
+    """Within it, Ctrl-C and SIGTERM end a command cleanly, with one line that says how to go on."""
+
+    def __init__(self, how: str = "what is finished is saved: run the same command again to resume") -> None:
+        self.how = how
 
     def __enter__(self) -> None:
         self.before = signal.signal(signal.SIGTERM, self._stop)
@@ -75,5 +78,5 @@ class resumable:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         signal.signal(signal.SIGTERM, self.before)
         if isinstance(error, KeyboardInterrupt):
-            typer.echo("stopped; what is finished is saved: run the same command again to resume", err=True)
+            typer.echo(f"stopped; {self.how}", err=True)
             raise typer.Exit(STOPPED) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import typer
@@ -30,7 +31,7 @@ def train(
     from contextrl_data.stages.train.run import run_train
 
     loaded = configs.load(TrainConfig, configs.find(config), settings or [])
-    with resumable():
+    with resumable("add --resume to go on from the last checkpoint"):
         result = run_train(loaded, resume=resume)
     scores = {"selection accuracy": result.selection_after, "task reward": result.reward}
     told = ", ".join(f"{name} {value:.3f}" for name, value in scores.items() if value is not None)
@@ -56,7 +57,11 @@ def probe(
     from contextrl_data.stages.train.probe import run_probe, table
     from contextrl_data.stages.train.probe_config import ProbeConfig
 
-    named = [f"model={model}", f"pairs.dataset={dataset}", f"server.url={server}"]
+    # Quoted: `--set` reads YAML, and a name may look like a number, an empty one like null.
+    named = [
+        f"{key}={json.dumps(value)}"
+        for key, value in (("model", model), ("pairs.dataset", dataset), ("server.url", server))
+    ]
     loaded = configs.load(ProbeConfig, None, [*named, *(settings or [])])
     typer.echo(table(run_probe(loaded)))
     typer.echo(f"written to {loaded.output}")
@@ -78,7 +83,7 @@ def compare(
     from contextrl_data.stages.train.compare_config import CompareConfig
 
     loaded = configs.load(CompareConfig, configs.find(config) if config else None, settings or [])
-    with resumable():
+    with resumable("add --resume to go on from the last checkpoint"):
         rows = run_compare(loaded, resume=resume)
     typer.echo(table(rows))
     typer.echo(f"written to {loaded.output}")

@@ -10,11 +10,20 @@ from typing import Any, Protocol
 
 from contextrl_data.pipeline.errors import ContextRLError, RowFailure
 from contextrl_data.pipeline.stage import Context, Drop, Fail, Keep, Map, Outcome, Row
+from contextrl_data.pipeline.stored import StoredRows, added
 
 PAUSE = 0.5
 """Seconds before a failed row is tried again; doubles each time."""
 
-Batch = tuple[int, list[Row]]
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Rows by their places in the stage's input: a worker reads them where it is."""
+
+    places: tuple[int, ...]
+
+
+Batch = tuple[int, list[Row] | Places]
 """A number that comes back with the outcomes, and the rows to process."""
 
 
@@ -25,9 +34,15 @@ class Job:
     stage: Map[Any]
     context: Context
     retries: int = 0
+    main: StoredRows | None = None
+    """The stage's input, for batches that name their rows by place."""
 
-    def run(self, rows: list[Row]) -> list[Outcome]:
+    def run(self, batch: list[Row] | Places) -> list[Outcome]:
         """Process rows one by one: a bad row is data, a bad set-up is an exception."""
+        rows = batch
+        if isinstance(rows, Places):
+            assert self.main is not None
+            rows = self.main.at(rows.places)
         return [self._with_retries(row) for row in rows]
 
     def _with_retries(self, row: Row) -> Outcome:
@@ -44,6 +59,10 @@ class Job:
             outcome = self.stage.process(row)
             if not isinstance(outcome, Keep | Drop | Fail):
                 raise TypeError(f"{outcome!r} is no outcome")
+            if isinstance(outcome, Keep) and self.stage.adds:
+                if [one["id"] for one in outcome.rows] != [row["id"]]:
+                    raise TypeError("a stage that adds columns kept something else than the row itself")
+                return Keep([added(outcome.rows[0], self.stage.adds)], outcome.cost)
             return outcome
         except RowFailure as failure:
             return Fail(failure.boundary, failure.message)

@@ -19,7 +19,7 @@ from itertools import islice
 from typing import Any
 
 from contextrl_data.pipeline.errors import ContextRLError
-from contextrl_data.pipeline.executors import Batch, Job
+from contextrl_data.pipeline.executors import Batch, Job, Places
 from contextrl_data.pipeline.stage import Map, Outcome, Row
 
 AHEAD = 4
@@ -35,9 +35,9 @@ def _start(job: Job) -> None:
     _job = job
 
 
-def _run(rows: list[Row]) -> list[Outcome]:
+def _run(batch: list[Row] | Places) -> list[Outcome]:
     assert _job is not None
-    return _job.run(rows)
+    return _job.run(batch)
 
 
 class LocalExecutor:
@@ -90,7 +90,7 @@ def _chain(first: Batch, rest: Iterator[Batch]) -> Iterator[Batch]:
 
 
 def _drain(
-    pool: Executor, run: Callable[[list[Row]], list[Outcome]], batches: Iterator[Batch], workers: int
+    pool: Executor, run: Callable[[list[Row] | Places], list[Outcome]], batches: Iterator[Batch], workers: int
 ) -> Iterator[tuple[int, list[Outcome]]]:
     """Keep `workers * AHEAD` batches in flight; stop at the first exception, cancelling what has not begun.
 

@@ -2,23 +2,36 @@
 
 packages -> mutate -> validate -> describe ┐
            (or) taskset -> decontaminate  ┴-> pick -> attempts -> rollouts -> evaluate ┐
-                                          (or) trajectories, read as they are          ┴-> locate -> cascade -> mask
-    -> check -> judge -> review -> direct (-> difficulty) -> select -> split -> export
+                                  (or) trajectories, read as they are -> block ┴-> locate -> cascade -> mask
+    -> check -> judge -> review -> direct (-> difficulty) -> select -> split -> export,
+and the finished dataset is audited
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-from contextrl_data.pipeline.build import run_build
+from contextrl_data.pipeline.build import BuildFolder, builds, publish_files, run_build, start_build
 from contextrl_data.pipeline.errors import ConfigError
-from contextrl_data.pipeline.plan import Step
+from contextrl_data.pipeline.plan import Step, keys_of
 from contextrl_data.pipeline.progress import progress_for
+from contextrl_data.pipeline.runner import Finished
 from contextrl_data.pipeline.stage import Stage, StageConfig
+from contextrl_data.pipeline.store import write_atomic
+from contextrl_data.stages.audit.command import STRICT, write_into_card
+from contextrl_data.stages.audit.result import AuditResult
+from contextrl_data.stages.audit.run import audit_dataset
+from contextrl_data.stages.card import write_card
 from contextrl_data.stages.chat import require_model
 from contextrl_data.stages.chat_judge import ChatJudge, ChatJudgeConfig
+from contextrl_data.stages.coding.block import Block, BlockConfig
 from contextrl_data.stages.coding.cascade import Cascade
 from contextrl_data.stages.coding.check import Check, CheckConfig
 from contextrl_data.stages.coding.config import CodingConfig
@@ -38,9 +51,9 @@ from contextrl_data.stages.coding.tasksets import TaskSets
 from contextrl_data.stages.coding.validate import Validate
 from contextrl_data.stages.difficulty import Difficulty
 from contextrl_data.stages.export import ExportPairs
-from contextrl_data.stages.finish import finish_build
 from contextrl_data.stages.judge import RuleJudge
-from contextrl_data.stages.review import Review
+from contextrl_data.stages.report import report_command
+from contextrl_data.stages.review import FILE, Review
 from contextrl_data.stages.select import SelectPairs
 from contextrl_data.stages.splits import SplitPairs
 
@@ -50,8 +63,11 @@ SHOWN = ("pick", "evaluate", "check", "review", "select", "export")
 Config = TypeVar("Config", bound=StageConfig)
 
 
-def steps(config: CodingConfig) -> list[Step]:
-    """The whole pipeline. Where no task set is known, the execution check has nothing to run."""
+def steps(config: CodingConfig, reviewed: Sequence[Path] = ()) -> list[Step]:
+    """The whole pipeline. Where no task set is known, the execution check has nothing to run.
+
+    `reviewed`: verdicts that a person left in the folders of earlier runs, see `reviewed_files`.
+    """
     runs, tasks = _existing_runs(config) if config.tasks == "trajectories" else _own_runs(config)
     return [
         *runs,
@@ -60,7 +76,7 @@ def steps(config: CodingConfig) -> list[Step]:
         Step(Mask(config.mask), after="cascade"),
         Step(Check(_boxed_check(config, tasks)), after="mask", beside={"tasks": tasks} if tasks else {}),
         Step(_judge(config), after="check"),
-        Step(Review(config.review), after="judge"),
+        Step(Review(config.review, reviewed), after="judge"),
         Step(Direct(config.direct), after="review"),
         *_difficulty(config),
         Step(SelectPairs(config.select), after="difficulty" if config.difficulty else "direct"),
@@ -91,7 +107,20 @@ def _existing_runs(config: CodingConfig) -> tuple[list[Step], str | None]:
     if config.benchmarks is not None:
         own = own.model_copy(update={"benchmarks": config.benchmarks})
     tasks = _task_set(config) if config.taskset else []
-    return [*tasks, Step(Trajectories(own))], tasks[-1].stage.name if tasks else None
+    return [*tasks, Step(Trajectories(own)), Step(Block(block_config(config)), after=Trajectories.name)], tasks[
+        -1
+    ].stage.name if tasks else None
+
+
+def block_config(config: CodingConfig) -> BlockConfig:
+    """Who may meet whom, as `cascade` and `locate` will ask it."""
+    cascade = config.cascade
+    return BlockConfig(
+        kinds=cascade.kinds,
+        require_resolved=cascade.require_resolved,
+        same_commit=cascade.same_commit,
+        extensions=config.locate.extensions,
+    )
 
 
 def _task_set(config: CodingConfig) -> list[Step]:
@@ -139,6 +168,92 @@ def _boxed_check(config: CodingConfig, tasks: str | None) -> CheckConfig:
 
 def build_coding_pairs(config: CodingConfig, console: Console) -> int:
     """Run the build, publish its dataset and report, say where they are; returns the exit code."""
-    with swept():
-        build, finished = run_build("coding", config, config.run, steps(config), progress_for(console))
-    return finish_build(build, finished, config, config.run, config.report_pairs, SHOWN, console)
+    plan = steps(config, reviewed_files(config.run.root, keys_of(steps(config))["judge"]))
+    build = start_build("coding", config, config.run, plan)
+    try:
+        with swept():
+            _, finished = run_build("coding", config, config.run, plan, progress_for(console))
+    finally:  # also where all pairs wait, so that none is left to go on
+        _hand_out(build, console)
+    dataset = build.path / "dataset"
+    publish_files(finished["export"].folder.files / "dataset", dataset)
+    record = write_card(dataset, build.funnel(), config.model_dump(mode="json", exclude={"run"}))
+    audited = audit_dataset(str(dataset), config.audit)
+    write_into_card(dataset, audited)
+    report = report_command(config.run.root, str(build.path), None, config.report_pairs, say=console.print)
+    _say(console, build, finished, record, dataset, report, audited)
+    return _exit_code(console, config, finished) or (STRICT if config.run.strict and not audited.passed else 0)
+
+
+def reviewed_files(root: Path, judged: str) -> list[Path]:
+    """Review files in the folders of all builds of the very same judged pairs; a person may have filled them in."""
+    known = (build for build in builds(root) if dict(build.stages).get("judge") == judged)
+    return sorted(path for build in known if (path := build.path / FILE).exists())
+
+
+def _hand_out(build: BuildFolder, console: Console) -> None:
+    """Put the list of pairs that wait beside the report, and say where. One that is there is a person's, and stays."""
+    folder, path = build.stage_folder(Review.name), build.path / FILE
+    manifest = folder.manifest() if folder.path.exists() else None
+    if manifest is None or not manifest.notes.get("waiting"):
+        return
+    if not path.exists():
+        write_atomic(path, (folder.files / FILE).read_bytes())
+    told = f"review: fill in `verdict` in {path}, then run the same command again"
+    console.print(Text(told), soft_wrap=True)
+
+
+def _say(
+    console: Console,
+    build: BuildFolder,
+    finished: dict[str, Finished],
+    record: dict[str, Any],
+    dataset: Path,
+    report: Path,
+    audited: AuditResult,
+) -> None:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for name in ("blind baseline", "accuracy", "95 % interval", "pairs", "at chance"):
+        table.add_column(name, justify="left" if name == "blind baseline" else "right")
+    for line in record["baselines"]:
+        chance = line["low"] <= 0.5 <= line["high"]
+        table.add_row(
+            line["name"],
+            f"{line['accuracy']:.3f}",
+            f"{line['low']:.3f}-{line['high']:.3f}",
+            f"{line['n']:,}",
+            "yes" if chance else Text("NO", style="bold red"),
+        )
+    console.print()
+    console.print(table)
+    for name in SHOWN:
+        if name in finished and (message := finished[name].manifest.notes.get("message")):
+            console.print(Text(f"{name}: {message}"), soft_wrap=True)
+    checks = Counter[str]()
+    for _, outcome, count in record["checks"]:
+        checks[outcome] += count
+    told = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(checks.items()))
+    console.print(Text(f"checks on record: {told or 'none'}"))
+    verdict = "passed" if audited.passed else f"FAILED: {', '.join(audited.reasons)}"
+    console.print(Text(f"audit: {verdict}", style="" if audited.passed else "red"), soft_wrap=True)
+    if not audited.passed:
+        console.print(Text(f"audit: contextrl-data audit {dataset} says more"), soft_wrap=True)
+    console.print()
+    console.print(Text(f"dataset:  {dataset}", style="bold"), soft_wrap=True)
+    console.print(Text(f"report:   {report}", style="bold"), soft_wrap=True)
+    console.print(Text(f"next:     contextrl-data status {build.path}"), soft_wrap=True)
+
+
+def _exit_code(console: Console, config: CodingConfig, finished: dict[str, Finished]) -> int:
+    """1 where more rows failed than `run.allow_failed` tolerates: data is missing, and a script must see it."""
+    code = 0
+    for name, done in finished.items():
+        failed = sum(done.manifest.failed.values())
+        if failed > config.run.allow_failed * max(done.manifest.rows_in, 1):
+            reasons = ", ".join(f"{count} {boundary}" for boundary, count in done.manifest.failed.items())
+            line = f"{name}: {failed} of {done.manifest.rows_in} rows failed ({reasons}): run again to retry them"
+            console.print(
+                Text(f"{line}, or accept a share with --set run.allow_failed=0.01", style="red"), soft_wrap=True
+            )
+            code = 1
+    return code

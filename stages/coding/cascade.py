@@ -9,7 +9,7 @@ from typing import Literal
 
 from contextrl_data.pipeline.stage import Gather, Gathered, Row, Rows, StageConfig
 from contextrl_data.stages.coding.evidence import EvidenceShelf
-from contextrl_data.stages.coding.pairing import LIGHT_COLUMNS, Light, index
+from contextrl_data.stages.coding.pairing import LIGHT_COLUMNS, Light, index, usable
 from contextrl_data.stages.coding.similarity import IssueSimilarity
 from contextrl_data.stages.lexical import fold
 from contextrl_data.stages.rows import CANDIDATE
@@ -58,21 +58,25 @@ class Cascade(Gather[CascadeConfig]):
         funnel: list[tuple[str, int]] = [("trajectories", len(lights))]
         dropped: dict[str, str] = {}
 
-        def survive(step: str, alive: set[str], reason: str, count: int) -> None:
+        def survive(step: str, left: set[str], reason: str, count: int) -> None:
             funnel.append((step, count))
             for name in lights:
-                if name not in alive:
+                if name not in left:
                     dropped.setdefault(name, reason)
 
-        usable = {name: light for name, light in lights.items() if self._usable(light)}
-        survive("usable label", set(usable), "no usable label", len(usable))
+        alive = {
+            name: light
+            for name, light in lights.items()
+            if usable(light.resolved, config.kinds, config.require_resolved)
+        }
+        survive("usable label", set(alive), "no usable label", len(alive))
         for depth in ("repository", "file", "function") if config.scope == "function" else ("repository", "file"):
-            blocks = index(usable.values(), depth, config.same_commit, config.module_level)
+            blocks = index(alive.values(), depth, config.same_commit, config.module_level)
             reason = f"no other run of its {depth}"
             survive(f"pairs of one {depth}", blocks.with_partner, reason, blocks.pair_count)
         pairs = [_Pair(lights[one], lights[two], block) for (one, two), block in blocks.pairs()]
 
-        similarity = IssueSimilarity({light.instance_id: light.issue for light in usable.values()})
+        similarity = IssueSimilarity({light.instance_id: light.issue for light in alive.values()})
         related: dict[tuple[str, str], float] = {}
 
         def is_related(pair: _Pair) -> bool:
@@ -118,11 +122,6 @@ class Cascade(Gather[CascadeConfig]):
         notes = {"kinds": dict(sorted(Counter(str(pair.kind) for pair in pairs).items()))}
         pairs.sort(key=lambda pair: pair.id)
         return Gathered(_emit(pairs, shelf), dropped, {}, funnel, notes)
-
-    def _usable(self, light: Light) -> bool:
-        if light.resolved is None:
-            return not self.config.require_resolved and "sibling" in self.config.kinds
-        return light.resolved or "outcome" in self.config.kinds
 
     def _has_kind(self, pair: _Pair) -> bool:
         return pair.kind is not None and pair.kind in self.config.kinds

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from contextrl_data.pipeline.plan import RunSettings
 from contextrl_data.pipeline.stage import StageConfig
+from contextrl_data.stages.audit.config import AuditConfig
 from contextrl_data.stages.chat_judge import ChatJudgeConfig
 from contextrl_data.stages.coding.cascade import CascadeConfig
 from contextrl_data.stages.coding.check import CheckConfig
@@ -95,6 +96,8 @@ class CodingConfig(StageConfig):
     """Sizes of the held-out splits."""
     export: ExportConfig = ExportConfig()
     """The dataset folder."""
+    audit: AuditConfig = AuditConfig()
+    """How the finished dataset is audited; `run.strict` makes a failed audit the build's exit code."""
     sandbox: SandboxConfig | None = None
     """Limits of every container; takes the place of each stage's own `sandbox`."""
     report_pairs: int | None = Field(default=None, ge=1)

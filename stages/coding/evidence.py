@@ -10,6 +10,7 @@ import orjson
 import zstandard
 
 from contextrl_data.pipeline.stage import Row, Rows
+from contextrl_data.pipeline.stored import picked
 from contextrl_data.stages.coding.edit_commands import first_edit
 from contextrl_data.stages.coding.inline import code_of
 from contextrl_data.stages.coding.pairing import Light, line_hash
@@ -63,9 +64,8 @@ class EvidenceShelf(dict[str, Evidence]):
             wanted.setdefault(pair.first.id, set()).update(names)
             wanted.setdefault(pair.second.id, set()).update(names)
         if wanted:
-            for row in rows:
-                if row["id"] in wanted:
-                    self[row["id"]] = _evidence(row, wanted[row["id"]])
+            for row in picked(rows, wanted):
+                self[row["id"]] = _evidence(row, wanted[row["id"]])
 
     def margin(self, answer: Light, other: Light) -> float:
         """How much more of an answer's identifiers the other run shows than the own one, before any edit."""

@@ -7,9 +7,13 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from contextrl_data.stages.lexical import fold
 
 _TOKEN = re.compile(r"[^\W\d]\w*|\d[\w.]*|\S")
+_ASCII_SOLID = np.array([not chr(code).isspace() for code in range(128)])
 _GRAM = 4
 _MOSTLY = 0.6
 """Share of a code line that quotes edited lines from which on the whole line is masked."""
@@ -58,7 +62,7 @@ class Quotes:
         """Where the text quotes an edited line: runs of at least `run_chars` non-blank characters, and whole lines."""
         if not self.grams and not self.folded:
             return []
-        found = [*self._runs(text), *self._remains(text)]
+        found = [*self._runs(text), *self._remains(text, fold(text))]
         merged: list[tuple[int, int]] = []
         for start, end in sorted(found):
             if merged and start <= merged[-1][1]:
@@ -67,18 +71,24 @@ class Quotes:
                 merged.append((start, end))
         return merged
 
-    def lines(self, text: str, lines: Sequence[str]) -> set[int]:
-        """Numbers of the lines of a code view that show an edited line, or are mostly made of them."""
+    def lines(self, text: str, lines: Sequence[str], folded: Sequence[str]) -> set[int]:
+        """Numbers of the lines of a code view that show an edited line, or are mostly made of them.
+
+        `folded` are the lines without white space.
+        """
         if not self.grams and not self.folded:
+            return set()
+        remains, runs = list(self._remains(text, "".join(folded))), list(self._runs(text))
+        if not remains and not runs:
             return set()
         starts = [0]
         for line in lines[:-1]:
             starts.append(starts[-1] + len(line) + 1)
         hidden: set[int] = set()
-        for start, end in self._remains(text):
+        for start, end in remains:
             hidden.update(number for number, _ in _pieces(text, starts, start, end))
         shares: dict[int, int] = {}
-        for start, end in self._runs(text):
+        for start, end in runs:
             for number, size in _pieces(text, starts, start, end):
                 shares[number] = shares.get(number, 0) + size
                 if size >= _LONG:
@@ -86,43 +96,57 @@ class Quotes:
         hidden.update(number for number, size in shares.items() if size >= _MOSTLY * len(fold(code_of(lines[number]))))
         return hidden
 
-    def _runs(self, text: str) -> Iterable[tuple[int, int]]:
-        matches = list(_TOKEN.finditer(text))
-        tokens = [match.group() for match in matches]
+    @staticmethod
+    def may_hide(line: str, quoted: int) -> bool:
+        """Whether a line of code of which at most so many characters are quoted may have to be masked."""
+        return quoted >= _LONG or quoted >= _MOSTLY * len(fold(code_of(line)))
+
+    def _runs(self, text: str) -> list[tuple[int, int]]:
+        """Runs of grams, by their places in the text; and whole short lines."""
+        tokens = _TOKEN.findall(text)
+        found: list[tuple[int, int]] = []
         for size in sorted({len(line) for line in self.short}):
-            for start in range(len(tokens) - size + 1):
-                if tuple(tokens[start : start + size]) in self.short:
-                    yield matches[start].start(), matches[start + size - 1].end()
+            shown = zip(*(tokens[step:] for step in range(size)), strict=False)
+            found.extend((start, start + size) for start, words in enumerate(shown) if words in self.short)
+        grams = zip(tokens, tokens[1:], tokens[2:], tokens[3:], strict=False)
         run: tuple[int, int] | None = None
-        for start, gram in enumerate(zip(tokens, tokens[1:], tokens[2:], tokens[3:], strict=False)):
-            if gram not in self.grams:
-                continue
+        for start in [start for start, gram in enumerate(grams) if gram in self.grams]:
             if run is not None and start <= run[1]:
                 run = (run[0], start + _GRAM)
                 continue
             if run is not None and self._tells(tokens[run[0] : run[1]]):
-                yield matches[run[0]].start(), matches[run[1] - 1].end()
+                found.append(run)
             run = (start, start + _GRAM)
         if run is not None and self._tells(tokens[run[0] : run[1]]):
-            yield matches[run[0]].start(), matches[run[1] - 1].end()
+            found.append(run)
+        if not found:
+            return []
+        matches = list(_TOKEN.finditer(text))
+        return [(matches[first].start(), matches[end - 1].end()) for first, end in found]
 
     def _tells(self, tokens: Collection[str]) -> bool:
         """Long enough, and more than one name: a lone call such as `foo()` is an identifier, not a quotation."""
         names = {token for token in tokens if token[0].isalpha() or token[0] == "_"}
         return sum(map(len, tokens)) >= self.run_chars and len(names) > 1
 
-    def _remains(self, text: str) -> Iterable[tuple[int, int]]:
-        """Long lines that stand in the text across token borders or line ends."""
-        packed = fold(text)
+    def _remains(self, text: str, packed: str) -> Iterable[tuple[int, int]]:
+        """Long lines that stand in the text across token borders or line ends; `packed` has no white space."""
         present = [line for line in self.folded if line in packed]
         if not present:
             return
-        places = [place for place, char in enumerate(text) if not char.isspace()]
+        places = _solid_places(text)
         for line in present:
             start = packed.find(line)
             while start >= 0:
-                yield places[start], places[start + len(line) - 1] + 1
+                yield int(places[start]), int(places[start + len(line) - 1]) + 1
                 start = packed.find(line, start + len(line))
+
+
+def _solid_places(text: str) -> Sequence[int] | npt.NDArray[np.intp]:
+    """Where the characters stand that are no white space."""
+    if text.isascii():
+        return np.flatnonzero(_ASCII_SOLID[np.frombuffer(text.encode(), np.uint8)])
+    return [place for place, char in enumerate(text) if not char.isspace()]
 
 
 def _pieces(text: str, starts: Sequence[int], start: int, end: int) -> Iterable[tuple[int, int]]:

@@ -10,7 +10,7 @@ from contextrl_data.stages.coding.patches import FilePatch, Hunk, is_test_path, 
 from contextrl_data.stages.coding.rebuilt import rebuilt_patch
 from contextrl_data.stages.coding.symbols import enclosing_symbol, symbol_from_hunk, with_class
 from contextrl_data.stages.coding.views import View, blocks, views_of
-from contextrl_data.stages.lexical import fold
+from contextrl_data.stages.lexical import folded_lines
 from contextrl_data.stages.rows import LOCATED
 
 
@@ -30,6 +30,7 @@ class Locate(Map[LocateConfig]):
     version = 2
     schema = LOCATED
     work = "process"
+    adds = ("patch", "edits")
 
     def process(self, row: Row) -> Outcome:
         """Read the final patch; drop what has none that could be an answer."""
@@ -82,19 +83,43 @@ def locate_file(file: FilePatch, messages: Sequence[Mapping[str, Any]]) -> list[
     return list(joined.values())
 
 
-def _texts(views: Sequence[View]) -> list[View]:
+class _Text:
+    """A text worth looking for a hunk in. White space is dropped from its lines once, when it is first looked at."""
+
+    def __init__(self, view: View) -> None:
+        self.start, self.lines = view.start, view.lines
+        self._folded: list[str] | None = None
+        self._joined = ""
+
+    def find(self, wanted: Sequence[str], hint: int) -> int | None:
+        """Where these folded lines stand: at the hinted place first, else the only other place."""
+        if not wanted or len(wanted) > len(self.lines):
+            return None
+        if self._folded is None:
+            self._folded = folded_lines(self.lines)
+            self._joined = "\n".join(["", *self._folded, ""])
+        if hint >= 0 and self._folded[hint : hint + len(wanted)] == wanted:
+            return hint
+        image = "\n".join(["", *wanted, ""])
+        first = self._joined.find(image)
+        if first < 0 or self._joined.find(image, first + 1) >= 0:
+            return None
+        return self._joined.count("\n", 0, first)
+
+
+def _texts(views: Sequence[View]) -> list[_Text]:
     """File texts worth parsing, the fullest first: all numbered ones laid together, then each as shown."""
     by_size = sorted([*blocks(views), *views], key=lambda view: (view.start != 1, -len(view.lines)))
-    return list(dict.fromkeys(by_size))
+    return [_Text(view) for view in dict.fromkeys(by_size)]
 
 
-def _symbol(hunk: Hunk, offset: int, texts: Sequence[View]) -> tuple[str, Literal["ast", "hunk"]]:
+def _symbol(hunk: Hunk, offset: int, texts: Sequence[_Text]) -> tuple[str, Literal["ast", "hunk"]]:
     """Symbol of the change that begins at `offset` of the hunk's lines."""
     # What replaces old lines belongs where they stood; what is only added belongs where its indentation puts it.
     indent = None if hunk.lines[offset][0] == "-" else _indent_of_addition(hunk, offset)
     size = next((step for step, line in enumerate(hunk.lines[offset:]) if line[0] == " "), len(hunk.lines) - offset)
     for sign in ("-", "+"):
-        image = hunk.image(sign)
+        image = folded_lines(hunk.image(sign))
         ahead = sum(mark in (" ", sign) for mark, _ in hunk.lines[:offset])
         changed = sum(mark == sign for mark, _ in hunk.lines[offset : offset + size])
         # A view may show the changed lines and not all of the hunk's context.
@@ -104,7 +129,7 @@ def _symbol(hunk: Hunk, offset: int, texts: Sequence[View]) -> tuple[str, Litera
                 # In the old file an addition stands below the line above it.
                 place = max(place - 1, 0)
             for text in texts:
-                start = _find(image[low:high], text.lines, hunk.old_start + low - (text.start or 1))
+                start = text.find(image[low:high], hunk.old_start + low - (text.start or 1))
                 if start is None:
                     continue
                 index = min(start + min(place, high - low - 1), len(text.lines) - 1)
@@ -124,20 +149,3 @@ def _indent_of_addition(hunk: Hunk, offset: int) -> int:
         if text.strip():
             widths.append(len(text) - len(text.lstrip()))
     return min(widths, default=1_000)
-
-
-def _find(image: Sequence[str], text: Sequence[str], hint: int) -> int | None:
-    """Where the lines of a hunk's image stand in a text: at the hinted place first, else the only other place."""
-    if not image or len(image) > len(text):
-        return None
-    wanted = [fold(line) for line in image]
-
-    def stands_at(start: int) -> bool:
-        return 0 <= start <= len(text) - len(wanted) and all(
-            fold(text[start + step]) == line for step, line in enumerate(wanted)
-        )
-
-    if stands_at(hint):
-        return hint
-    places = [start for start in range(len(text) - len(wanted) + 1) if stands_at(start)]
-    return places[0] if len(places) == 1 else None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Literal
 
 from contextrl_data.pipeline.stage import Drop, Keep, Map, Outcome, Row, StageConfig
@@ -25,6 +26,7 @@ _ISSUE_TAGS = re.compile(
 )
 _ISSUE_WORDS = re.compile(r"(?<=\nISSUE:\n).*?(?=\n+INSTRUCTIONS:)|(?<=^ISSUE:\n).*?(?=\n+INSTRUCTIONS:)", re.DOTALL)
 _DIFF_START = re.compile(r"^\s*(?:diff --git |Index: \S|--- \S.*\n\s*\+\+\+ \S|@@ -\d+(?:,\d+)? \+\d+)", re.MULTILINE)
+_DIFF_MARKS = ("diff --git ", "Index: ", "--- ", "@@ -")
 _DIFF_LINE = re.compile(
     r"^(?:diff --git |index [0-9a-f]|Index: |=====|--- |\+\+\+ |@@ |[ +\\-]|\s*$|new file|deleted file|old mode|new mode|"
     r"similarity |dissimilarity |rename |copy |Binary files |GIT binary|literal |delta )"
@@ -127,33 +129,48 @@ def mask_messages(
     task = next((index for index, message in enumerate(messages) if message["role"] == "user"), None)
     # What an agent repeats of the issue word for word; what the code itself prints is evidence and stays.
     quotations = [part for part in re.split(r"\n|(?<=[.!?]) ", issue) if len(fold(part)) >= _QUOTED_CHARS]
-    masked: list[Message] = []
+    # By message: its parts, and whether each is code; None where nothing is to be masked.
+    parts: list[list[tuple[str, bool | None]]] = []
     submitted = False
     for index, message in enumerate(messages):
         role, content = str(message["role"]), str(message["content"] or "")
-        if index == task:
-            content = mask_issue(content, issue)
-        elif role == "assistant":
-            submitted = bool(_SUBMIT.search(content))
-            content = mask_diffs(mask_edits(content, files), DIFF)
-            for quotation in quotations:
-                content = content.replace(quotation, ISSUE)
-        elif role != "system":
+        if role == "system" and index != task:
+            parts.append([(content, None)])
+        elif index == task or role == "assistant":
+            # The task is prose that somebody wrote; what commands print is code, or is laid out like code.
+            if index == task:
+                content = mask_issue(content, issue)
+            else:
+                submitted = bool(_SUBMIT.search(content))
+                content = mask_diffs(mask_edits(content, files), DIFF)
+                for quotation in quotations:
+                    content = content.replace(quotation, ISSUE)
+            parts.append(_spoken(content))
+        else:
             # The agent may have printed anything behind its submission; whatever is there counts as one.
             content = SUBMISSION if submitted and index >= len(messages) - 2 else mask_diffs(content, DIFF)
-        if role != "system":
-            # The task is prose that somebody wrote; what commands print is code, or is laid out like code.
-            spoken = index == task or role == "assistant"
-            content = _mask_spoken(content, regions) if spoken else regions.mask(content, code=True)
-        masked.append({"role": role, "content": content})
-    return masked
+            parts.append([(content, True)])
+    texts = _masked([part for own in parts for part in own], regions)
+    return [
+        {"role": str(message["role"]), "content": "".join(islice(texts, len(own)))}
+        for message, own in zip(messages, parts, strict=True)
+    ]
 
 
-def _mask_spoken(content: str, regions: Regions) -> str:
-    """Prose with the quotations cut out; in its fenced blocks whole lines are masked, as in any code."""
-    # Every other part begins behind an opening fence.
-    parts = _FENCE_LINE.split(content)
-    return "".join(part if place % 2 else regions.mask(part, code=place % 4 == 2) for place, part in enumerate(parts))
+def _spoken(content: str) -> list[tuple[str, bool | None]]:
+    """Prose, of which quotations are cut out, and its fenced blocks, where whole lines are masked as in any code."""
+    # Every other part is a fence; every second of the others begins behind an opening one.
+    kinds = (False, None, True, None)
+    return [(part, kinds[place % 4]) for place, part in enumerate(_FENCE_LINE.split(content))]
+
+
+def _masked(parts: Sequence[tuple[str, bool | None]], regions: Regions) -> Iterator[str]:
+    """Every part with its regions masked; those that show none of them are told at one look at all."""
+    touched = regions.touched([text for text, _ in parts], [code is True for _, code in parts])
+    return (
+        regions.mask(text, code) if code is not None and place in touched else text
+        for place, (text, code) in enumerate(parts)
+    )
 
 
 def mask_edits(content: str, files: Collection[str]) -> str:
@@ -174,6 +191,8 @@ def mask_edits(content: str, files: Collection[str]) -> str:
 
 def mask_diffs(content: str, placeholder: str) -> str:
     """Every stretch of a unified diff becomes one placeholder."""
+    if not any(mark in content for mark in _DIFF_MARKS):
+        return content
     shown: list[str] = []
     position = 0
     while found := _DIFF_START.search(content, position):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -65,6 +65,13 @@ class Light:
             lines=frozenset(line_hash(line) for part in changed_lines(row["patch"] or "") for line in part),
             edits=tuple((sys.intern(file), sys.intern(symbol), _digest(lines)) for (file, symbol), lines in ordered),
         )
+
+
+def usable(resolved: bool | None, kinds: Collection[str], require_resolved: bool) -> bool:
+    """Whether a run with this label can be part of a pair of these kinds."""
+    if resolved is None:
+        return not require_resolved and "sibling" in kinds
+    return resolved or "outcome" in kinds
 
 
 def line_hash(line: str) -> int:

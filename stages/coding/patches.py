@@ -119,6 +119,11 @@ def parse_patch(text: str) -> list[FilePatch]:
     return files
 
 
+def named_paths(text: str) -> set[str]:
+    """Every path that `parse_patch` could find in a diff, and perhaps more; much faster, for it reads headers only."""
+    return {path for line in text.split("\n") if line.startswith(("--- ", "+++ ")) and (path := _plain_path(line[4:]))}
+
+
 def _plain_path(name: str | None) -> str:
     name = (name or "").split("\t")[0].strip().strip('"')
     if name in ("", "/dev/null", "dev/null"):

@@ -8,9 +8,12 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+import numpy as np
+
 from contextrl_data.stages.coding.inline import PREFIXES, Quotes
 from contextrl_data.stages.coding.patches import Change, FilePatch, Hunk
-from contextrl_data.stages.lexical import fold
+from contextrl_data.stages.coding.sieve import Sieve
+from contextrl_data.stages.lexical import fold, folded_lines
 
 REGION = "<REGION_MASKED>"
 
@@ -18,6 +21,9 @@ REGION = "<REGION_MASKED>"
 _CARETS = re.compile(r"^[E>|]?[ \t]*[~^]+[ \t~^]*\r?$")
 _WORD = re.compile(r"[^\W\d]\w*")
 _STRONG, _WEAK = 2, 1
+_TAIL = 6
+_BLANK_ENDS = frozenset(["", *"0123456789:|-+>E."])
+"""How a line without white space ends that may show nothing but what stands in front of code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,11 @@ class Regions:
     """Folded changed line -> masked wherever it stands alone (2), or only beside another masked line (1)."""
     gaps: dict[str, list[_Gap]] = field(default_factory=dict)
     """Folded context line above a change -> the changes below it."""
+    _tails: frozenset[str] = frozenset()
+    """The last characters of every line that matters: most lines of a text end in none of these."""
+    _tail_sizes: tuple[int, ...] = ()
+    _known_forms: dict[str, list[str]] = field(default_factory=dict)
+    _sieve: Sieve | None = None
 
     @classmethod
     def of(cls, files: Iterable[FilePatch], run_chars: int = 12, bound: int = 12) -> Regions:
@@ -44,10 +55,16 @@ class Regions:
         hunks = [hunk for file in files for hunk in file.hunks]
         lines = [text for hunk in hunks for sign, text in hunk.lines if sign != " "]
         regions = cls(Quotes.of(lines, run_chars, bound))
+        regions._sieve = Sieve(dict.fromkeys(lines), run_chars)
         for line in lines:
             regions.strength[fold(line)] = _STRONG if _is_telling(line) else _WEAK
         for hunk in hunks:
             regions._add_gaps(hunk)
+        gaps = [gap for found in regions.gaps.values() for gap in found]
+        inside = [line for gap in gaps for between in gap.between for line in between]
+        known = {*regions.strength, *regions.gaps, *inside, *(gap.after for gap in gaps)} - {""}
+        regions._tails = frozenset(line[-_TAIL:] for line in known)
+        regions._tail_sizes = tuple(sorted({len(tail) for tail in regions._tails}, reverse=True))
         return regions
 
     def _add_gaps(self, hunk: Hunk) -> None:
@@ -58,6 +75,38 @@ class Regions:
                 if gap not in self.gaps.setdefault(before, []):
                     self.gaps[before].append(gap)
 
+    def touched(self, texts: Sequence[str], code: Sequence[bool]) -> set[int]:
+        """Numbers of the texts that `mask` may change; all others it would return as they are."""
+        if self._sieve is None or not self.strength:
+            return set()
+        lines = [text.split("\n") for text in texts]
+        flat = [line for own in lines for line in own]
+        owners = np.repeat(np.arange(len(lines)), [len(own) for own in lines]).tolist()
+        found: set[int] = set()
+        for place in np.flatnonzero(covered := self._sieve.covered(flat)).tolist():
+            if owners[place] not in found and (
+                not code[owners[place]] or self.quotes.may_hide(flat[place], int(covered[place]))
+            ):
+                found.add(owners[place])
+        folded = folded_lines(flat)
+        for size in self._tail_sizes:
+            for place in [place for place, line in enumerate(folded) if line[-size:] in self._tails]:
+                if owners[place] not in found and self._begins(flat[place]):
+                    found.add(owners[place])
+        whole = "".join(folded)
+        if present := [line for line in self.quotes.folded if line in whole]:
+            start = 0
+            for number, own in enumerate(lines):
+                packed = "".join(folded[start : start + len(own)])
+                start += len(own)
+                if number not in found and any(line in packed for line in present):
+                    found.add(number)
+        return found
+
+    def _begins(self, line: str) -> bool:
+        """Whether a line is masked for itself, or may stand above a gap."""
+        return any(form in self.gaps or self.strength.get(form) == _STRONG for form in _forms(line) if form)
+
     def mask(self, text: str, code: bool = False) -> str:
         """The text with every edited line, gap and quotation replaced; runs of masked lines become one.
 
@@ -65,21 +114,24 @@ class Regions:
         line is masked whole or not at all: what is left of a line tells which one it was.
         """
         lines = text.split("\n")
-        quoted = self.quotes.lines(text, lines) if code else set[int]()
-        masked = "\n".join(self._mask_lines(lines, quoted)) if self.strength else text
+        folded = folded_lines(lines)
+        quoted = self.quotes.lines(text, lines, folded) if code else set[int]()
+        masked = "\n".join(self._mask_lines(lines, folded, quoted)) if self.strength else text
         if not code:
             for start, end in reversed(self.quotes.spans(masked)):
                 masked = masked[:start] + REGION + masked[end:]
         return masked
 
-    def _mask_lines(self, lines: Sequence[str], quoted: Collection[int]) -> list[str]:
-        forms = [_forms(line) for line in lines]
+    def _mask_lines(self, lines: Sequence[str], folded: Sequence[str], quoted: Collection[int]) -> Sequence[str]:
+        forms = [self._forms(line, packed) for line, packed in zip(lines, folded, strict=True)]
         hidden = [
             index in quoted or any(self.strength.get(form) == _STRONG for form in found if form)
             for index, found in enumerate(forms)
         ]
-        weak = [any(self.strength.get(form) == _WEAK for form in found if form) for found in forms]
         opened = self._fill_gaps(forms, hidden)
+        if not opened and not any(hidden):
+            return lines
+        weak = [any(self.strength.get(form) == _WEAK for form in found if form) for found in forms]
         # Blank lines neither part nor are parts of what is masked: two versions of a file may differ in them.
         solid = [index for index, found in enumerate(forms) if "" not in found]
         for order in (solid, solid[::-1]):
@@ -98,13 +150,25 @@ class Regions:
                 shown.append(REGION)
         return shown
 
+    def _forms(self, line: str, folded: str) -> Sequence[str]:
+        """`_forms` of a line, and none of a line that ends like no line that matters."""
+        last = folded[-1:]
+        if last not in _BLANK_ENDS and not any(folded[-size:] in self._tails for size in self._tail_sizes):
+            return () if not last.isdecimal() else _forms(line)
+        found = self._known_forms.get(line)
+        if found is None:
+            found = self._known_forms[line] = _forms(line)
+        return found
+
     def _fill_gaps(self, forms: Sequence[Sequence[str]], hidden: list[bool]) -> set[int]:
         """Hide what stands between the two neighbours of a change; where nothing does, say where a mask belongs.
 
         So a missing line is masked like a present one: whether a bug's lines are there would tell the tasks apart.
         """
-        filled = [index for index, found in enumerate(forms) if "" not in found]
         opened: set[int] = set()
+        if self.gaps.keys().isdisjoint(form for found in forms for form in found):
+            return opened
+        filled = [index for index, found in enumerate(forms) if "" not in found]
         for place, index in enumerate(filled):
             for gap in (gap for form in forms[index] for gap in self.gaps.get(form, ())):
                 for between in gap.between:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 _HEREDOC = re.compile(r"<<-?[ \t]*(?:'([^'\n]+)'|\"([^\"\n]+)\"|\\?([A-Za-z_][\w.-]*))")
 _LEAD = re.compile(r"^(?:\s|\\\n|do\b|then\b|else\b|\{|\(|!|sudo\b|time\b|[A-Za-z_]\w*=[^\s'\"]*\s)+")
@@ -32,7 +32,8 @@ class Command:
         return ["".join(filter(None, match.groups())) for match in _REDIRECT.finditer(_unquoted(self.text))]
 
 
-def commands(text: str) -> Iterator[Command]:
+@lru_cache(maxsize=2048)
+def commands(text: str) -> tuple[Command, ...]:
     """Split at `&&`, `||`, `;` and line ends outside quotes; heredoc bodies belong to the command that opens them."""
     start = position = 0
     waiting: list[tuple[Command | None, str]] = []
@@ -75,7 +76,7 @@ def commands(text: str) -> Iterator[Command]:
         else:
             position += 1
     close(len(text))
-    yield from (command for command in pending if command.text.strip())
+    return tuple(command for command in pending if command.text.strip())
 
 
 def _quote_end(text: str, position: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from contextrl_data.stages.coding.patches import Hunk
@@ -49,12 +49,23 @@ def _spans(text: str) -> list[Span] | None:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     spans: list[Span] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-            is_function = not isinstance(node, ast.ClassDef)
-            spans.append((first, node.end_lineno or node.lineno, node.col_offset, node.name, is_function))
+    open_blocks: list[ast.AST] = [tree]
+    while open_blocks:
+        for node in _statements(open_blocks.pop()):
+            open_blocks.append(node)
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+                is_function = not isinstance(node, ast.ClassDef)
+                spans.append((first, node.end_lineno or node.lineno, node.col_offset, node.name, is_function))
     return sorted(spans, key=lambda span: (span[0], -span[1]))
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """What stands directly inside a statement: definitions stand nowhere else, and expressions are most of a tree."""
+    for name in ("body", "orelse", "handlers", "finalbody", "cases"):
+        inside = getattr(node, name, None)
+        if isinstance(inside, list):
+            yield from inside
 
 
 def _spans_of_fragment(lines: Sequence[str], index: int) -> tuple[list[Span] | None, int]:

@@ -62,11 +62,21 @@ def _views_in(asked: str, shown: str) -> list[View]:
     found: list[View] = []
     for part in _ELISION.sub("\0", shown).split("\0"):
         lines = _body(part)
-        numbered = [_NUMBERED.match(line) for line in lines]
-        if lines and sum(match is not None for match in numbered) > 0.6 * len(lines):
-            found.extend(_numbered_views([match for match in numbered if match is not None]))
+        if numbered := _numbered(lines):
+            found.extend(_numbered_views(numbered))
         elif lines:
             found.append(View(_plain_start(asked) if not found else None, tuple(lines)))
+    return found
+
+
+def _numbered(lines: Sequence[str]) -> list[re.Match[str]]:
+    """The lines with a number in front, where they are more than 60 %; else none, told as early as possible."""
+    found: list[re.Match[str]] = []
+    for place, line in enumerate(lines, 1):
+        if match := _NUMBERED.match(line):
+            found.append(match)
+        elif len(found) + len(lines) - place <= 0.6 * len(lines):
+            return []
     return found
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from contextrl_data.pipeline.errors import ConfigError
+from contextrl_data.pipeline.errors import ConfigError, SetupError
 from contextrl_data.stages.train.config import RLConfig, TrainConfig
 from contextrl_data.stages.train.models import dtype_of
 
@@ -61,11 +63,19 @@ def choose_backward(config: TrainConfig, pair_images: bool, task_images: bool, v
     return "separate" if asked == "auto" else asked
 
 
+def require_trackers(names: Sequence[str]) -> None:
+    """Refuse a tracker whose package is missing, before the first step."""
+    for name in names:
+        if importlib.util.find_spec(name) is None:
+            raise SetupError(f"log.report_to names {name}, which is not installed", f"pip install {name}")
+
+
 def grpo_arguments(config: TrainConfig, steps: int, folder: Path) -> Any:
     """TRL's arguments for this run."""
     from trl import GRPOConfig
 
     rl, engine, log = config.rl, config.engine, config.log
+    require_trackers(log.report_to)
     micro = accumulation(rl, world_size())
     bf16 = dtype_of(engine) == "bfloat16"
     values: dict[str, Any] = {
@@ -98,6 +108,7 @@ def grpo_arguments(config: TrainConfig, steps: int, folder: Path) -> Any:
         "ddp_find_unused_parameters": engine.find_unused_parameters,
         "chat_template_kwargs": config.tasks.template_options,
         "reward_weights": config.tasks.reward_weights,
+        "max_tool_calling_iterations": config.tasks.max_turns,
         "logging_steps": log.every,
         "logging_nan_inf_filter": False,  # a NaN must stop the run, not be averaged away
         "save_steps": log.save_every,

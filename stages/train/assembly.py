@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from contextrl_data.pipeline.errors import InputError
+from contextrl_data.pipeline.errors import ConfigError, InputError
 from contextrl_data.stages.train.arguments import choose_backward, grpo_arguments, total_steps, world_size
 from contextrl_data.stages.train.config import ContrastConfig, TrainConfig
 from contextrl_data.stages.train.models import load_model, load_processor, require_length, sees_images
 from contextrl_data.stages.train.options import find_options, require_chat_template
 from contextrl_data.stages.train.pairs import ChoiceCollator, Pairs
-from contextrl_data.stages.train.rewards import find_function, not_on_choices, selection_reward
+from contextrl_data.stages.train.rewards import find_function, find_reward, not_on_choices, selection_reward
 from contextrl_data.stages.train.sampler import Plan
 from contextrl_data.stages.train.tasks import drop_long_prompts, load_tasks, mixed_with_choices
 
@@ -117,12 +118,12 @@ def assemble(config: TrainConfig) -> Assembly:
         backward=_backward(config, data, tasks),
         sft_steps=sft_steps,
         model=load_model(config.model, config.engine),  # after the arguments: ZeRO-3 must know before it loads
-        reward_funcs=rewards,
+        reward_funcs=rewards or None,
         args=arguments,
         train_dataset=tasks,
         processing_class=data.processor,
         peft_config=_lora(config),
-        environment_factory=find_function_or_none(config.tasks.environment),
+        environment_factory=find_environment(config, data.processor),
     )
     too_long = data.pairs.too_long if data.pairs else 0
     return Assembly(trainer, data.collator, data.eval_pairs, data.eval_tasks, too_long, rl_steps + sft_steps)
@@ -155,8 +156,23 @@ def _lora(config: TrainConfig) -> Any:
     return LoraConfig(r=rank, lora_alpha=alpha, target_modules="all-linear", task_type="CAUSAL_LM")
 
 
-def find_function_or_none(name: str | None) -> Any:
-    """An environment factory by import path."""
-    from contextrl_data.stages.train.rewards import find_reward
+def find_environment(config: TrainConfig, processor: Any) -> Any:
+    """The environment factory by its import path; None without one.
 
-    return find_reward(name) if name else None
+    Raises:
+        UserError: it cannot be imported, or does not go with the objective or with the model's chat template.
+    """
+    name = config.tasks.environment
+    if not name:
+        return None
+    if config.objective == "da_rl":
+        raise ConfigError("objective da_rl has no environment for its choice tasks", "use grpo, contextrl or da_sft")
+    from trl.chat_template_utils import supports_tool_calling
+
+    if not supports_tool_calling(processor):
+        raise InputError(
+            f"the chat template of {config.model} cannot show tool calls, and tasks.environment needs them",
+            "give a model that was taught to call tools",
+        )
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # docs/training.md says it; TRL would warn in every run
+    return find_reward(name)

@@ -46,13 +46,13 @@ def run_compare(config: CompareConfig, *, resume: bool = False) -> list[Compared
     require_packages()
     if config.output.exists() and any(config.output.iterdir()) and not resume:
         raise RunError(f"{config.output} is not empty", "add --resume to go on, or give another folder as output")
-    rows = [summary("base", [measure_base(config, seed) for seed in config.seeds], config)]
+    rows = [summary("base", [measure_base(config, seed) for seed in config.seeds])]
     for objective in config.objectives:
         results = []
         for seed in config.seeds:
             results.append(run_train(one(config, objective, seed), resume=resume_one(config, objective, seed)))
             gc.collect()
-        rows.append(summary(objective, results, config))
+        rows.append(summary(objective, results))
     write(config, rows)
     return rows
 
@@ -96,6 +96,7 @@ def measure_base(config: CompareConfig, seed: int) -> TrainResult:
         selection_before=accuracy,
         selection_after=accuracy,
         first_option_after=found.get("first"),
+        selection_pairs=len(assembly.eval_pairs or ()),
         reward=measure_reward(assembly, seed),
     )
     train.output.mkdir(parents=True, exist_ok=True)
@@ -103,12 +104,12 @@ def measure_base(config: CompareConfig, seed: int) -> TrainResult:
     return result
 
 
-def summary(objective: str, results: Sequence[TrainResult], config: CompareConfig) -> Compared:
+def summary(objective: str, results: Sequence[TrainResult]) -> Compared:
     """Means over the seeds. The base's selection has no spread over seeds, so its interval is that of its pairs."""
     selection = mean_interval([r.selection_after or 0.0 for r in results])
     reward = mean_interval([r.reward or 0.0 for r in results])
     if len(results) == 1 or objective == "base":
-        pairs = config.train.pairs.eval_limit or 200
+        pairs = results[0].selection_pairs
         selection = (selection[0], *wilson(selection[0] * pairs, pairs))
     return Compared(
         objective=objective,

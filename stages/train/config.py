@@ -63,15 +63,23 @@ class TasksConfig(StageConfig):
     eval_limit: int | None = Field(256, ge=1)
     """Measure on the first so many tasks."""
     rewards: list[str] = Field(["qa"])
-    """Names of built-in rewards, or `package.module:name` of your own."""
+    """Names of built-in rewards, or `package.module:name` of your own. Empty: the environment's alone."""
     reward_weights: list[float] | None = None
     """One weight for each reward; all 1 by default."""
     environment: str | None = None
     """EXPERIMENTAL: `package.module:name` of a TRL environment factory, for tasks with tools and turns."""
+    max_turns: int | None = Field(None, ge=1)
+    """Most tool calls in a row that an environment answers in one rollout."""
     suffix: str = ""
     """Added to each prompt, for example to ask for <think> and <answer> tags."""
     template_options: dict[str, Any] = Field({})
     """Handed to the chat template of RL prompts."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.rewards and not self.environment:
+            raise ValueError("tasks.rewards is empty, and there is no tasks.environment that could give the reward")
+        return self
 
 
 class ContrastConfig(StageConfig):

@@ -2,8 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from contextrl_data.pipeline.errors import RunError
 from contextrl_data.stages.train.config import TrainConfig
+
+
+@contextmanager
+def clean_stops(config: TrainConfig, done: Callable[[], int]) -> Iterator[None]:
+    """Within it, what an accelerator or a broken model raises becomes one line with the remedy.
+
+    `done` tells how many optimizer steps are finished.
+
+    Raises:
+        RunError: out of memory, or a policy without finite probabilities.
+    """
+    import torch
+
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise out_of_memory(config) from error
+    except RuntimeError as error:
+        if "probability tensor contains" in str(error):
+            raise not_a_number("a probability", done()) from error
+        if "can't allocate memory" not in str(error):  # what the CPU's allocator says
+            raise
+        raise out_of_memory(config) from error
 
 
 def not_a_number(what: str, done: int) -> RunError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from contextrl_data.pipeline.errors import ConfigError, InputError
+from contextrl_data.pipeline.errors import ConfigError, InputError, SetupError
 from contextrl_data.stages.train.config import EngineConfig, PairsConfig
 
 
@@ -13,6 +13,7 @@ def load_processor(model: str, config: PairsConfig | None = None) -> Any:
 
     Raises:
         InputError: there is no such model.
+        SetupError: its processor needs torchvision, as those of most VLMs do, and it is not installed.
     """
     from transformers import AutoConfig, AutoProcessor, AutoTokenizer
 
@@ -21,7 +22,14 @@ def load_processor(model: str, config: PairsConfig | None = None) -> Any:
     try:
         sees = sees_images(AutoConfig.from_pretrained(model))
         loaded = (AutoProcessor if sees else AutoTokenizer).from_pretrained(model, padding_side="left")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError, AttributeError) as error:
+        if "video" in str(error).lower() or "torchvision" in str(error).lower():
+            raise SetupError(
+                f"the processor of {model} needs torchvision: {str(error).strip().splitlines()[0][:120]}",
+                "pip install torchvision, of the version that goes with the installed torch",
+            ) from error
+        if isinstance(error, ImportError | AttributeError):
+            raise
         raise InputError(
             f"cannot load model {model}: {str(error).strip().splitlines()[0][:200]}",
             "give a folder with config.json and a tokenizer, or a Hub id that can be reached",

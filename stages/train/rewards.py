@@ -141,14 +141,25 @@ def find_function(name: str) -> Reward:
     return reward
 
 
+def _at(places: Sequence[int], values: Any, rows: int) -> Any:
+    """Some rows of a column; what is no column (the trainer's state, a function) as it is."""
+    return [values[place] for place in places] if isinstance(values, list) and len(values) == rows else values
+
+
 def not_on_choices(reward: Reward) -> Reward:
     """The same reward, silent on DA-RL's choice tasks."""
 
     @wraps(reward)
     def silent(completions: Sequence[Any], **columns: Any) -> list[float | None]:
         kinds = columns.get("reward") or [""] * len(completions)
-        scores = reward(completions=completions, **columns)
-        return [None if kind == SELECTION else score for kind, score in zip(kinds, scores, strict=True)]
+        judged = [place for place, kind in enumerate(kinds) if kind != SELECTION]
+        scores: list[float | None] = [None] * len(completions)
+        if judged:  # the choice tasks lack the columns that a reward may read
+            listed = {name: _at(judged, values, len(kinds)) for name, values in columns.items()}
+            found = reward(completions=[completions[place] for place in judged], **listed)
+            for place, score in zip(judged, found, strict=True):
+                scores[place] = score
+        return scores
 
     silent.__name__ = getattr(reward, "__name__", type(reward).__name__)
     return silent

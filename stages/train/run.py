@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from contextrl_data.pipeline.errors import ConfigError, MissingExtra
+from contextrl_data.pipeline.errors import ConfigError, MissingExtra, RunError, SetupError
 from contextrl_data.stages.train.config import TrainConfig
-from contextrl_data.stages.train.faults import not_a_number, out_of_memory
+from contextrl_data.stages.train.faults import clean_stops
 from contextrl_data.stages.train.folder import RunFolder, run_key, write_json
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ class TrainResult:
     selection_before: float | None
     selection_after: float | None
     first_option_after: float | None
+    selection_pairs: int
+    """Pairs that selection accuracy was measured on."""
     reward: float | None
     """Mean reward on `tasks.eval_split`."""
 
@@ -75,18 +77,21 @@ def _run(config: TrainConfig, folder: RunFolder, checkpoint: Path | None) -> Tra
     from contextrl_data.stages.train.assembly import assemble
     from contextrl_data.stages.train.report import RunLog, write_card
 
+    if config.log.push_to and folder.main:
+        require_repository(config.log.push_to)
     assembly = assemble(config)
     trainer = assembly.trainer
     log = RunLog(folder, assembly, config.log.eval_every)
     log.install()
-    before = measure_selection(assembly)
-    if checkpoint is None and before:
-        log.note({"step": 0, **{f"selection/{k}": v for k, v in before.items()}})
-    started = time.perf_counter()
-    _train(trainer, checkpoint, config)
-    seconds = time.perf_counter() - started
-    after = measure_selection(assembly)
-    reward = measure_reward(assembly, config.seed)
+    with clean_stops(config, lambda: int(trainer.state.global_step)):
+        before = measure_selection(assembly)
+        if checkpoint is None and before:
+            log.note({"step": 0, **{f"selection/{k}": v for k, v in before.items()}})
+        started = time.perf_counter()
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        seconds = time.perf_counter() - started
+        after = measure_selection(assembly)
+        reward = measure_reward(assembly, config.seed)
     result = TrainResult(
         key=run_key(config),
         objective=config.objective,
@@ -96,6 +101,7 @@ def _run(config: TrainConfig, folder: RunFolder, checkpoint: Path | None) -> Tra
         selection_before=_first_selection(folder, before),
         selection_after=after.get("accuracy"),
         first_option_after=after.get("first"),
+        selection_pairs=len(assembly.eval_pairs or ()),
         reward=reward,
     )
     trainer.save_model(str(config.output / "model"))
@@ -112,21 +118,6 @@ def _run(config: TrainConfig, folder: RunFolder, checkpoint: Path | None) -> Tra
 def _first_selection(folder: RunFolder, before: dict[str, float]) -> float | None:
     lines = [line for line in folder.log() if line.get("step") == 0 and "selection/accuracy" in line]
     return lines[0]["selection/accuracy"] if lines else before.get("accuracy")
-
-
-def _train(trainer: Any, checkpoint: Path | None, config: TrainConfig) -> None:
-    import torch
-
-    try:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise out_of_memory(config) from error
-    except RuntimeError as error:
-        if "probability tensor contains" in str(error):
-            raise not_a_number("a probability", trainer.state.global_step) from error
-        if "can't allocate memory" not in str(error):  # what the CPU's allocator says
-            raise
-        raise out_of_memory(config) from error
 
 
 def measure_selection(assembly: Assembly) -> dict[str, float]:
@@ -150,10 +141,38 @@ def measure_reward(assembly: Assembly, seed: int) -> float | None:
     return float(found["eval_reward"])
 
 
-def push(config: TrainConfig) -> None:
-    """Send the final model to the Hub, private."""
-    from huggingface_hub import HfApi
+def require_repository(name: str) -> None:
+    """Make the private Hub repository before the first step: a missing token shows now, not after hours.
 
-    api = HfApi()
-    api.create_repo(config.log.push_to, private=True, exist_ok=True)
-    api.upload_folder(repo_id=config.log.push_to, folder_path=str(config.output / "model"))
+    Raises:
+        SetupError: the Hub cannot be reached, or refuses.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        HfApi().create_repo(name, private=True, exist_ok=True)
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        raise SetupError(
+            f"cannot make log.push_to {name}: {str(error).strip().splitlines()[0][:160]}",
+            "log in with `hf auth login`, check the name, or leave log.push_to empty",
+        ) from error
+
+
+def push(config: TrainConfig) -> None:
+    """Send the final model to the Hub.
+
+    Raises:
+        RunError: that failed; the model and its result are on disk.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    folder = config.output / "model"
+    try:
+        HfApi().upload_folder(repo_id=config.log.push_to, folder_path=str(folder))
+    except (HfHubHTTPError, OSError) as error:
+        raise RunError(
+            f"the model was not pushed: {str(error).strip().splitlines()[0][:160]}",
+            f"it is finished; send it with `hf upload {config.log.push_to} {folder}`",
+        ) from error

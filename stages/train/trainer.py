@@ -1,12 +1,13 @@
 """GRPO with L_CA in the same optimizer step, on top of TRL's `GRPOTrainer`.
 
 Of `GRPOTrainer` this uses, beyond the public `compute_loss`, `training_step` and `create_scheduler`: `_step`,
-`_metrics` and `loss_is_scaled_for_ga`. They are private, so TRL's minor version is pinned, and a test looks at them.
+`_metrics`, `_current_train_step_time` and `loss_is_scaled_for_ga`. They are private, so TRL's minor version is pinned, and a test looks at them.
 """
 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
@@ -82,7 +83,9 @@ class ContextRLTrainer(GRPOTrainer):  # type: ignore[misc]
             self._step += 1
         else:
             early = self._active and self.backward == "separate"
+            started = time.perf_counter()
             terms = self._run_term(model) if early else 0.0
+            self._current_train_step_time += time.perf_counter() - started  # TRL's `step_time` is the whole step's
             loss = super().training_step(model, inputs, num_items_in_batch) + terms
         if not torch.isfinite(loss).all():
             raise not_a_number("the loss", self.state.global_step)

@@ -9,13 +9,15 @@ before the next size is begun: the largest takes about three times its parquet o
 
 Two things are called decoding: Arrow's alone (`iter_batches`), and that into Python rows (`to_pylist` of each batch).
 Seconds are the clock's; `cpu` is the ratio of processor seconds to those of decoding into rows, which holds on a busy
-machine too. Memory is that of the build plus, for every worker, that of the largest: pages they share count twice.
+machine too. Memory is the largest sum over the build and its workers, looked at ten times a second: pages they share
+count for each.
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import resource
 import shutil
 import tempfile
@@ -31,6 +33,7 @@ import pyarrow.parquet as pq
 from contextrl_data.pipeline.plan import RunSettings, Step
 from contextrl_data.pipeline.runner import Runner
 from contextrl_data.pipeline.stage import Keep, Row
+from contextrl_data.stages.coding.block import Block, BlockConfig
 from contextrl_data.stages.coding.cascade import Cascade, CascadeConfig
 from contextrl_data.stages.coding.check import Check, CheckConfig
 from contextrl_data.stages.coding.decontaminate import DecontaminateConfig
@@ -65,6 +68,8 @@ def main() -> None:
     parser.add_argument("--below", type=Path, help="folder for the files; the system's own for passing ones without")
     parser.add_argument("--stages", action="store_true", help="also print the seconds of each stage")
     chosen = parser.parse_args()
+    load, cores = os.getloadavg()[0], len(os.sched_getaffinity(0))
+    print(f"{cores} cores, load {load:.1f} at the start (above {cores} others take their share: trust ratios)")
     heads = ("text", "arrow", "to rows", "ours", "/arrow", "/rows", "cpu", "memory", "pairs")
     print(f"{'rows':>7}" + "".join(f" {head:>8}" for head in heads))
     for rows in chosen.rows:
@@ -92,31 +97,42 @@ def main() -> None:
 
 
 def apart(work: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
-    """Run in a fresh process: its time, and the peak memory of it and its workers together."""
+    """Run in a fresh process: its time, and the peak memory of it and its workers together (needs Linux)."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_measured, args=(theirs, work, arguments))
     process.start()
     theirs.close()
+    peak = 0
     try:
+        while not ours.poll(0.1):
+            peak = max(peak, resident(process.pid))
         found: dict[str, Any] = ours.recv()
     finally:
         process.join()
-    return found
+    return {**found, "memory": peak}
+
+
+def resident(pid: int | None) -> int:
+    """Bytes that a process and all below it hold now; pages that they share count for each."""
+    try:
+        below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except OSError:  # ended in between
+        return 0
+    return pages * resource.getpagesize() + sum(resident(int(child)) for child in below)
 
 
 def _measured(pipe: Any, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     started, before = time.perf_counter(), time.process_time()
     result = work(*arguments)
     seconds, cpu = time.perf_counter() - started, time.process_time() - before
-    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    workers = arguments[2] if work is ingest else 0
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
     pipe.send(
         {
             "result": result,
             "seconds": seconds,
             "cpu": cpu + children.ru_utime + children.ru_stime,
-            "memory": (own.ru_maxrss + workers * children.ru_maxrss) * 1024,
         }
     )
 
@@ -166,7 +182,8 @@ def ingest(path: Path, root: Path, workers: int) -> tuple[int, dict[str, float]]
     cascade = CascadeConfig(scope="file", require_resolved=False)
     steps = [
         Step(Trajectories(TrajectoriesConfig(path=str(path), benchmarks=BENCHMARKS))),
-        Step(Locate(LocateConfig()), after="trajectories"),
+        Step(Block(BlockConfig(require_resolved=False)), after="trajectories"),
+        Step(Locate(LocateConfig()), after="block"),
         Step(Cascade(cascade), after="locate"),
         Step(Mask(MaskConfig()), after="cascade"),
         Step(Check(CheckConfig(unknown_tasks="keep")), after="mask"),

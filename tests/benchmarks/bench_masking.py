@@ -119,10 +119,16 @@ def draw(curves: dict[tuple[str, str], list[Kept]], picture: Path) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7, 4.2), layout="constrained")
-    for number, ((view, names), points) in enumerate(curves.items()):
+    for (view, names), points in curves.items():
         shown = [(point.worst.accuracy, point.rows) for point in points if point.worst]
         style = {"full": "-", "before_edit": "--"}[view]
-        axes.plot(*zip(*shown, strict=True), style, marker="o", color=f"C{number % 3}", label=f"{view}, names: {names}")
+        axes.plot(
+            *zip(*shown, strict=True),
+            style,
+            marker="o",
+            color=f"C{NAMES.index(names)}",
+            label=f"{view}, names: {names}",
+        )
     axes.axvline(0.5, color="grey", linewidth=0.8)
     axes.set_xlabel("accuracy of the blind baseline farthest from chance")
     axes.set_ylabel("directed pairs kept")

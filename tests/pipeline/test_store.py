@@ -15,7 +15,8 @@ from contextrl_data.pipeline.errors import SetupError, StoreError
 from contextrl_data.pipeline.manifest import Manifest, Shard
 from contextrl_data.pipeline.shards import ShardBuilder
 from contextrl_data.pipeline.stage import Drop, Fail, Keep
-from contextrl_data.pipeline.store import StageFolder, StoredRows, table_of, write_atomic, write_table
+from contextrl_data.pipeline.store import StageFolder, table_of, write_atomic, write_table
+from contextrl_data.pipeline.stored import StoredRows
 
 SCHEMA = pa.schema([("id", pa.string()), ("tags", pa.list_(pa.string()))])
 

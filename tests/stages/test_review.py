@@ -39,7 +39,7 @@ def test_uncertain_pairs_wait_for_a_person_whose_verdicts_are_picked_up(tmp_path
         assert [row["id"] for row in first.rows] == ["pair-0", "pair-3"]
         assert first.manifest.dropped == {"waits for review": 3}
         path = first.folder.files / "review.jsonl"
-        assert str(path) in first.manifest.notes["message"]
+        assert first.manifest.notes["message"] == "3 pairs wait for a person"
         entries = [json.loads(line) for line in path.read_text().splitlines()]
         assert [one["id"] for one in entries] == ["pair-1", "pair-2", "pair-4"]
         assert entries[0]["doubt"] == "leakage"
@@ -53,6 +53,11 @@ def test_uncertain_pairs_wait_for_a_person_whose_verdicts_are_picked_up(tmp_path
         done = build(server, tmp_path, verdicts=[filled])
         second = done["review"]
         assert done["judge"].reused
+        assert (
+            Review(ReviewConfig(), [filled]).fingerprint()
+            == Review(ReviewConfig(verdicts=[filled])).fingerprint()
+            != ""
+        )
         assert len(server.requests) == asked
         assert [(row["id"], row["judge"], row["verdict"]) for row in second.rows] == [
             ("pair-0", "openai/judge", "VALID"),

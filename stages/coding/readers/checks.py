@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from contextrl_data.stages.coding.readers.diffs import is_diff, mentions, normal_patch, patch_paths
 from contextrl_data.stages.coding.readers.found import Message, Unusable
+from contextrl_data.stages.coding.readers.in_arrow import MessagesInArrow
 
 # Every stretch is bounded: a hostile line must not be searched once for each of its words.
 # A plain mark decides at once whether its pattern is worth a search: messages are long, and this is asked of all.
@@ -35,7 +36,14 @@ _REDIRECTED = re.compile(
 
 def edits(messages: Sequence[Message]) -> bool:
     """Whether the agent ever wrote a file, by any of the known ways; lenient, for it decides whether a run is used."""
-    return any(message["role"] == "assistant" and _writes(message["content"]) for message in messages)
+    return any(_writes(text) for text in said(messages))
+
+
+def said(messages: Sequence[Message]) -> Iterator[str]:
+    """What the agent said, one message after the other."""
+    if isinstance(messages, MessagesInArrow):
+        return messages.said()
+    return (message["content"] for message in messages if message["role"] == "assistant")
 
 
 def _writes(content: str) -> bool:
@@ -59,6 +67,7 @@ def checked_patch(patch: str | None, messages: Sequence[Message], resolved: bool
     if not is_diff(patch):
         raise Unusable("patch is not a diff")
     paths = patch_paths(patch)
-    if paths and not mentions([message["content"] for message in messages], paths):
+    # Whoever edits a file names it: most runs need no look at what their commands printed.
+    if paths and not mentions(said(messages), paths) and not mentions((one["content"] for one in messages), paths):
         raise Unusable("patch of another repository")
     return patch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 _HEADER = re.compile(r"^diff --git (?:\"?a/(.{0,500}?)\"?) (?:\"?b/(.{0,500}?)\"?)\r?$", re.MULTILINE)
 _OLD = re.compile(r"^--- (?:a/)?([^\t\r\n]+)", re.MULTILINE)
@@ -58,11 +59,11 @@ def patch_paths(text: str) -> list[str]:
     return [path.strip() for path in found if path.strip() and path.strip() != "/dev/null"]
 
 
-def mentions(texts: list[str], paths: list[str]) -> bool:
+def mentions(texts: Iterable[str], paths: list[str]) -> bool:
     """Whether any of the paths occurs in any of the texts: whole, or as a file name that says enough."""
     names = dict.fromkeys(paths[:MOST_PATHS])
     names |= dict.fromkeys(name for path in paths[:MOST_PATHS] if (name := path.rsplit("/", 1)[-1]) not in _GENERIC)
-    return any(name in text for name in names for text in texts)
+    return any(name in text for text in texts for name in names)
 
 
 def reverse_patch(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ class Unusable(Exception):
 class Found:
     """One run, before ids are made unique and before the checks that need no format."""
 
-    messages: list[Message]
+    messages: Sequence[Message]
     instance_id: str = ""
     traj_id: str = ""
     """The source's own name of the run, "" where it has none."""

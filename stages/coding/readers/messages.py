@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from contextrl_data.stages.coding.normal_form import fenced
 from contextrl_data.stages.coding.readers.decode import loads
 from contextrl_data.stages.coding.readers.found import Message, Unusable
+from contextrl_data.stages.coding.readers.in_arrow import MessagesInArrow
 
 ROLES = {
     "system": "system",
@@ -39,12 +40,18 @@ _SHELL_CALL = re.compile(
 )
 
 
-def normal_messages(value: Any, max_chars: int) -> list[Message]:
+def normal_messages(value: Any, max_chars: int) -> Sequence[Message]:
     """A column of messages, read whatever framework wrote it.
 
     Raises:
         Unusable: no list of messages, an unknown role, or more text than `max_chars`.
     """
+    if isinstance(value, MessagesInArrow):
+        if len(value.data) > max_chars and sum(len(message["content"]) for message in value) > max_chars:
+            raise Unusable("trajectory is too large")
+        if "assistant" not in value.roles:
+            raise Unusable("no assistant message")
+        return value
     if isinstance(value, str):
         if len(value) > max_chars:
             raise Unusable("trajectory is too large")

@@ -18,10 +18,11 @@ from contextrl_data.pipeline.errors import InputError
 from contextrl_data.pipeline.stage import Row
 from contextrl_data.stages.coding.readers.decode import loads
 from contextrl_data.stages.coding.readers.found import Unusable
+from contextrl_data.stages.coding.readers.in_arrow import rows_in_arrow
 from contextrl_data.stages.coding.readers.zstd_frames import is_whole
 
 CHUNK = 1 << 20
-BATCH = 32
+BATCH = 128
 """Parquet rows decoded at a time: trajectories are long."""
 ROWS = (".parquet", ".jsonl", ".jsonl.zst", ".ndjson", ".json")
 RUNS = (".traj", ".traj.json", ".traj.zst", ".traj.json.zst")
@@ -51,10 +52,13 @@ def trajectory_files(path: Path) -> list[Path]:
     return found
 
 
-def raw_rows(path: Path, name: str, alone: bool, max_bytes: int) -> Iterator[Raw]:
-    """Every row of one file. `name` is its name in places; `alone`: the user named this very file."""
+def raw_rows(path: Path, name: str, alone: bool, max_bytes: int, messages: str = "messages") -> Iterator[Raw]:
+    """Every row of one file. `name` is its name in places; `alone`: the user named this very file.
+
+    Where column `messages` of a parquet file is in the normal form already, it stays in Arrow.
+    """
     if path.name.endswith(".parquet"):
-        yield from _parquet(path, name)
+        yield from _parquet(path, name, messages)
     elif path.name.endswith(RUNS) or path.suffix == ".json":
         yield from _document(path, name, alone, max_bytes)
     else:
@@ -152,7 +156,7 @@ def split_lines(handle: IO[bytes], max_bytes: int) -> Iterator[bytes | None]:
         yield b"".join(held) if size <= max_bytes else None
 
 
-def _parquet(path: Path, name: str) -> Iterator[Raw]:
+def _parquet(path: Path, name: str, messages: str) -> Iterator[Raw]:
     try:
         file = pq.ParquetFile(path)
     except (pa.ArrowInvalid, OSError) as error:
@@ -160,8 +164,8 @@ def _parquet(path: Path, name: str) -> Iterator[Raw]:
     number = 0
     with file:
         try:
-            for batch in _ahead(file.iter_batches(batch_size=BATCH)):
-                for row in _batch_rows(batch):
+            for batch in _ahead(file.iter_batches(batch_size=BATCH, use_threads=False)):
+                for row in _batch_rows(batch, messages):
                     number += 1
                     yield f"{name}:{number}", row
         except (pa.ArrowInvalid, OSError):
@@ -177,9 +181,10 @@ def _ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             yield batch
 
 
-def _batch_rows(batch: pa.RecordBatch) -> Iterator[Row | Unusable]:
+def _batch_rows(batch: pa.RecordBatch, messages: str) -> Iterator[Row | Unusable]:
     try:
-        yield from batch.to_pylist()
+        in_arrow = rows_in_arrow(batch, messages)
+        yield from in_arrow if in_arrow is not None else batch.to_pylist()
     except (ValueError, OverflowError):  # bytes that are no UTF-8, dates out of range: find out whose
         for index in range(batch.num_rows):
             try:

@@ -67,4 +67,4 @@ def _steps(value: Any, max_chars: int) -> list[Message]:
         shown = response if action.strip() in response else joined(response, f"```\n{action.rstrip()}\n```")
         messages.append({"role": "assistant", "content": shown})
         messages.append({"role": "tool", "content": step.get("observation")})
-    return normal_messages(messages, max_chars)
+    return list(normal_messages(messages, max_chars))

@@ -69,7 +69,7 @@ class Trajectories(Source[TrajectoriesConfig]):
     """Files or a Hub data set -> TRAJECTORY."""
 
     name = "trajectories"
-    version = 1
+    version = 2
     schema = TRAJECTORY
 
     def fingerprint(self) -> str:
@@ -96,7 +96,7 @@ class Trajectories(Source[TrajectoriesConfig]):
         alone = Path(config.path).expanduser().is_file()
         for path, name in files_of(config.path, config.revision, config.split):
             hint = stem(path) if path.name.endswith(RUNS) else ""
-            rows = raw_rows(path, name, alone, config.max_row_bytes)
+            rows = raw_rows(path, name, alone, config.max_row_bytes, config.columns.get("messages", "messages"))
             first = list(islice(rows, PEEK))
             if not path.name.endswith(RUNS) or alone:
                 self._check_kind(path, first)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+import numpy as np
+
 from contextrl_data.pipeline.stage import Row
 from contextrl_data.stages.coding.readers.found import Message, Unusable
+from contextrl_data.stages.coding.readers.in_arrow import MessagesInArrow
 
 MANY_FORMATS = {"swe-smith"}
 """Formats that publish one run several times, written differently."""
@@ -14,8 +17,17 @@ MANY_FORMATS = {"swe-smith"}
 
 def digest(messages: Sequence[Message], patch: str | None) -> str:
     """Digest of what a run is, whatever else its row says."""
-    parts = [part for message in messages for part in message.values()]
-    return hashlib.sha256("\0".join([*parts, patch or ""]).encode()).hexdigest()[:32]
+    found = hashlib.sha256()
+    if isinstance(messages, MessagesInArrow):
+        roles, sizes = messages.roles, messages.sizes
+        found.update(messages.data)
+    else:
+        texts = [message["content"].encode() for message in messages]
+        roles, sizes = [message["role"] for message in messages], np.array([*map(len, texts)], np.int32)
+        found.update(b"".join(texts))
+    found.update(sizes.astype("<i4").tobytes())
+    found.update("\0".join(["", *roles, patch or ""]).encode())
+    return found.hexdigest()[:32]
 
 
 class Names:

@@ -57,7 +57,10 @@ def test_it_ends_by_naming_the_dataset_the_report_and_the_next_command(
     for words in (f"{build.path}/dataset", f"{build.path}/report.html", "contextrl-data status", "95 % interval"):
         assert words in told
     assert (build.path / "report.html").stat().st_size > 10_000
-    assert "arXiv" in (build.path / "dataset" / "README.md").read_text()
+    card = (build.path / "dataset" / "README.md").read_text()
+    assert "arXiv" in card
+    assert "## Audit" in card
+    assert "audit: " in told
 
 
 def test_every_stage_accounts_for_every_row(built: tuple[BuildFolder, str, CodingConfig]) -> None:

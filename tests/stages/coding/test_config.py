@@ -30,8 +30,8 @@ def names(*settings: str, file: str | None = None) -> list[str]:
 
 def test_existing_runs_need_no_tasks_and_no_agent() -> None:
     found = names("trajectories.path=data/samples", file="trajectories")
-    assert found[:5] == ["trajectories", "locate", "cascade", "mask", "check"]
-    assert found[5:] == ["judge", "review", "direct", "select", "split", "export"]
+    assert found[:6] == ["trajectories", "block", "locate", "cascade", "mask", "check"]
+    assert found[6:] == ["judge", "review", "direct", "select", "split", "export"]
 
 
 def test_benchmarks_are_refused_before_an_agent_runs_on_them() -> None:

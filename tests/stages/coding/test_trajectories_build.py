@@ -130,18 +130,18 @@ def test_a_model_judges_within_its_budget_and_a_person_decides_the_rest(build: B
         judged = funnel(tmp_path)["judge"]
         assert judged["in"] == judged["kept"] == 12
         assert len(server.requests) == 3 * 12  # three votes a pair, and none of them asked twice
-        assert told.count("[already done]") == 5
+        assert told.count("[already done]") == 6
 
-        waiting = re.search(r"copy of (\S+review\.jsonl)", told)
+        waiting = re.search(r"fill in `verdict` in (\S+review\.jsonl)", told)
         assert waiting
         entries = [json.loads(line) for line in Path(waiting[1]).read_text().splitlines()]
         assert {one["group"] for one in entries} == {"samples/spans::spans/day.py::gaps"}
         assert not [pair for pair in exported(tmp_path) if pair["symbol"] == "gaps"]
         entries[0]["verdict"], entries[1]["verdict"] = "VALID", "INVALID"
-        filled = tmp_path / "filled.jsonl"
-        filled.write_text("\n".join(map(json.dumps, entries)))
+        assert Path(waiting[1]).parent == latest(tmp_path).path
+        Path(waiting[1]).write_text("\n".join(map(json.dumps, entries)))
 
-        code, told, _ = build(*asked, f"review.verdicts=[{filled}]")
+        code, told, _ = build(*asked)  # the same command finds the verdicts by itself
         assert code == 0
         reviewed = funnel(tmp_path)["review"]
         assert (reviewed["refused in review"], reviewed["waits for review"]) == (1, len(entries) - 2)

@@ -13,6 +13,7 @@ from contextrl_data.pipeline.errors import RunError
 from contextrl_data.stages.train.compare import run_compare
 from contextrl_data.stages.train.compare_config import CompareConfig
 from contextrl_data.stages.train.config import TrainConfig
+from contextrl_data.stages.train.statistics import wilson
 
 Build = Callable[..., TrainConfig]
 
@@ -27,6 +28,8 @@ def test_compare_writes_a_table_and_goes_on_where_it_stopped(settings: Build, tm
     rows = run_compare(config)
     assert [row.objective for row in rows] == ["base", "grpo", "da_rl", "contextrl"]
     assert all(0 <= row.selection_low <= row.selection <= row.selection_high <= 1 for row in rows)
+    base = rows[0]  # 16 pairs, as the settings limit them
+    assert (base.selection_low, base.selection_high) == pytest.approx(wilson(base.selection * 16, 16))
     markdown = (config.output / "compare.md").read_text()
     assert all(f"| {row.objective} | 2 | {row.selection:.3f} |" in markdown for row in rows)
     assert (config.output / "compare.png").stat().st_size > 1000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,14 @@ def test_the_papers_runs_hold_the_papers_values(name: str, weight: float, rate: 
     config = load(TrainConfig, CONFIGS / "train" / f"{name}.yaml")
     assert (config.contrast.weight, config.rl.learning_rate, config.rl.kl) == (weight, rate, kl)
     assert (config.contrast.clip, config.rl.generations, config.contrast.clip_mode) == (5.0, 8, "two_sided")
+
+
+@pytest.mark.parametrize("name", ["qwen3-8b", "klear-agentforge-8b", "qwen2.5-vl-7b", "qwen3-vl-8b"])
+def test_every_value_of_the_papers_runs_has_its_origin(name: str) -> None:
+    _, _, settings = (CONFIGS / "train" / f"{name}.yaml").read_text().partition("\npairs:\n")
+    values = [line for line in settings.splitlines() if line.startswith("  ")]
+    assert len(values) > 20
+    assert [line for line in values if not re.search(r"# \[(paper|code|ours)\]", line)] == []
 
 
 def test_settings_import_nothing_heavy() -> None:

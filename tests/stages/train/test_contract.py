@@ -28,6 +28,7 @@ def test_compute_loss_is_the_public_way_to_the_grpo_loss() -> None:
 
 def test_training_step_counts_micro_steps_and_rollouts_by_step() -> None:
     assert "self._step += 1" in inspect.getsource(GRPOTrainer.training_step)
+    assert "self._current_train_step_time += time_after - time_before" in inspect.getsource(GRPOTrainer.training_step)
     assert "self._step % generate_every" in inspect.getsource(GRPOTrainer._prepare_inputs)
     assert "self._buffered_inputs is None" in inspect.getsource(GRPOTrainer._prepare_inputs)
 

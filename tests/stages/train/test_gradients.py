@@ -122,9 +122,9 @@ def test_one_process_with_gradient_checkpointing(settings: Build, tmp_path: Path
     assert_true_gradient(config, tmp_path / "out", 1, "NO")
 
 
-def launch(settings: Build, tmp_path: Path, distributed: str, **engine: Any) -> None:
-    """Two processes, both ways of backward, one and two micro-steps, each against the reference."""
-    cases = [(backward, sequences) for backward in ("joint", "separate") for sequences in (8, 4)]
+def launch(settings: Build, tmp_path: Path, distributed: str, per_device: tuple[int, ...], **engine: Any) -> None:
+    """Two processes, both ways of backward, one (8 a device) or two micro-steps (4), each against the reference."""
+    cases = [(backward, sequences) for backward in ("joint", "separate") for sequences in per_device]
     configs = [
         settings_for(settings, tmp_path / f"run-{backward}-{sequences}", backward, sequences, **engine)
         for backward, sequences in cases
@@ -146,10 +146,12 @@ def launch(settings: Build, tmp_path: Path, distributed: str, **engine: Any) -> 
         assert_true_gradient(config, out, 2, distributed)
 
 
-def test_ddp_on_two_processes(settings: Build, tmp_path: Path) -> None:
-    launch(settings, tmp_path, "MULTI_CPU")
+@pytest.mark.parametrize("per_device", [(4,), pytest.param((8,), marks=pytest.mark.campaign)])
+def test_ddp_on_two_processes(settings: Build, tmp_path: Path, per_device: tuple[int, ...]) -> None:
+    launch(settings, tmp_path, "MULTI_CPU", per_device)
 
 
+@pytest.mark.campaign
 @pytest.mark.skipif(importlib.util.find_spec("deepspeed") is None, reason="deepspeed is not installed")
 def test_deepspeed_zero2_on_two_processes(settings: Build, tmp_path: Path) -> None:
     zero2 = {
@@ -161,4 +163,4 @@ def test_deepspeed_zero2_on_two_processes(settings: Build, tmp_path: Path) -> No
         "zero_optimization": {"stage": 2},
     }
     (tmp_path / "zero2.json").write_text(json.dumps(zero2))
-    launch(settings, tmp_path, "DEEPSPEED", deepspeed=str(tmp_path / "zero2.json"))
+    launch(settings, tmp_path, "DEEPSPEED", (8, 4), deepspeed=str(tmp_path / "zero2.json"))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import importlib.util
 import io
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -13,14 +16,22 @@ import torch
 from datasets import Dataset, Features, Image, Value
 from PIL import Image as Pillow
 from tiny_training import build_tokenizer
-from transformers import ProcessorMixin, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
+from transformers import (
+    AutoProcessor,
+    ProcessorMixin,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2_5_VLProcessor,
+)
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from contextrl_data.stages.train import assembly, models, run
+from contextrl_data.pipeline.errors import SetupError
+from contextrl_data.stages.train import models, run
 from contextrl_data.stages.train.config import PairsConfig, TrainConfig
 from contextrl_data.stages.train.folder import RunFolder
 from contextrl_data.stages.train.options import find_options
 from contextrl_data.stages.train.pairs import ChoiceCollator, Pairs, choice_conversation
+from contextrl_data.stages.train.probe_server import with_images
 from contextrl_data.stages.train.tasks import choice_task
 
 Build = Callable[..., TrainConfig]
@@ -29,7 +40,7 @@ TEMPLATE = "{question} {answer} {context_a} {context_b}"
 
 
 class NoVideo(Qwen2_5_VLProcessor):  # type: ignore[misc]
-    """The stock processor without its video part, which needs torchvision."""
+    """The stock processor without its video part, which needs torchvision; registered as anyone's own processor is."""
 
     def __init__(self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None, **_: Any) -> None:
         self.image_token, self.video_token = "<|image_pad|>", "<|video_pad|>"
@@ -70,7 +81,8 @@ def save_vlm(folder: Path) -> Path:
         vision_end_token_id=ids("<|vision_end|>"),
     )
     Qwen2_5_VLForConditionalGeneration(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    processor().save_pretrained(folder)
+    AutoProcessor.register(Qwen2_5_VLConfig, NoVideo, exist_ok=True)
     return folder
 
 
@@ -111,13 +123,8 @@ def image_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def image_settings(settings: Build, image_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Build:
-    """Settings of a run on pictures. The processor is built here: the stock one cannot be loaded without torchvision."""
-
-    def load(model: str, config: PairsConfig | None = None) -> NoVideo:
-        return processor()
-
-    monkeypatch.setattr(assembly, "load_processor", load)
+def image_settings(settings: Build, image_data: Path, tmp_path: Path) -> Build:
+    """Settings of a run on pictures."""
     model = save_vlm(tmp_path / "vlm")
 
     def build(**parts: Any) -> TrainConfig:
@@ -149,6 +156,17 @@ def test_pictures_stand_where_the_template_says(image_data: Path) -> None:
     assert batch.right[0] == batch.wrong[1]
 
 
+def test_a_server_gets_the_pictures_pixel_for_pixel_in_their_places(image_data: Path) -> None:
+    config = PairsConfig(dataset=str(image_data / "pairs"), template=TEMPLATE)
+    messages, images = choice_conversation(Pairs.load(config, "train", None)[0], config, flipped=True)
+    (sent,) = with_images(messages, images)
+    assert [part["type"] for part in sent["content"]] == ["text", "image_url", "text", "image_url"]
+    for part, image in zip(sent["content"][1::2], images, strict=True):
+        head, _, data = part["image_url"]["url"].partition(",")
+        assert head == "data:image/png;base64"
+        assert Pillow.open(io.BytesIO(base64.b64decode(data))).tobytes() == image.convert("RGB").tobytes()
+
+
 def test_a_choice_task_names_its_pictures_by_place(image_data: Path) -> None:
     config = PairsConfig(
         dataset=str(image_data / "pairs"), template="{question} {answer} A: {context_a} B: {context_b}"
@@ -158,6 +176,16 @@ def test_a_choice_task_names_its_pictures_by_place(image_data: Path) -> None:
         messages, images = choice_task(row, config, flipped=flipped)
         assert messages[0]["content"].endswith("A: the first image B: the second image")
         assert images[flipped].tobytes() == row["image_pos"].tobytes()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torchvision") is not None, reason="torchvision is installed")
+def test_a_stock_processor_without_torchvision_is_one_line_with_the_remedy(tmp_path: Path) -> None:
+    folder = save_vlm(tmp_path / "vlm")
+    settings = json.loads((folder / "processor_config.json").read_text())
+    (folder / "processor_config.json").write_text(json.dumps({**settings, "processor_class": "Qwen2_5_VLProcessor"}))
+    AutoProcessor.register(Qwen2_5_VLConfig, Qwen2_5_VLProcessor, exist_ok=True)
+    with pytest.raises(SetupError, match=r"needs torchvision: .* — pip install torchvision"):
+        models.load_processor(str(folder))
 
 
 @pytest.mark.parametrize("objective", ["contextrl", "da_sft", "da_rl"])

@@ -1,6 +1,8 @@
 """Does it teach what it says? On held-out pairs, both orders: GRPO alone stays at chance, `contextrl` passes 0.9.
 
 The toy needs token matching only. It shows that loss, sampling and optimizer work together; nothing about transfer.
+The settings were found on the data and seeds 0; what measures them here is another world and other seeds. One seed
+runs with every `pytest`, all three with `make bench-train`, which prints their figures.
 """
 
 from __future__ import annotations
@@ -17,7 +19,10 @@ from contextrl_data.stages.train.statistics import wilson
 
 Build = Callable[..., TrainConfig]
 HELD_OUT = 200
-SEEDS = (0, 1, 2)
+SEEDS = (11, 12, 13)
+WORLD = 2026
+"""Seed of pairs and tasks, held-out ones too."""
+CASES = [SEEDS[0], *(pytest.param(seed, marks=pytest.mark.campaign) for seed in SEEDS[1:])]
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +31,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     root = tmp_path_factory.mktemp("world")
     return {
         "model": str(teach_form(save_model(root / "model"))),
-        "pairs": str(write_pairs(root / "pairs", train=8000, held_out=HELD_OUT, words=2)),
-        "tasks": str(write_tasks(root / "tasks", train=1000, held_out=128)),
+        "pairs": str(write_pairs(root / "pairs", train=8000, held_out=HELD_OUT, seed=WORLD, words=2)),
+        "tasks": str(write_tasks(root / "tasks", train=1000, held_out=128, seed=WORLD)),
     }
 
 
@@ -54,12 +59,16 @@ def train(settings: Build, world: dict[str, str], objective: str, seed: int, fol
     return run_train(config)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.timeout(2400)  # of CPU it needs a good minute; a machine that does much else takes ten times as long
+@pytest.mark.parametrize("seed", CASES)
 def test_contextrl_learns_to_select_and_keeps_the_reward(
     settings: Build, world: dict[str, str], tmp_path: Path, seed: int
 ) -> None:
     alone = train(settings, world, "grpo", seed, tmp_path)
     both = train(settings, world, "contextrl", seed, tmp_path)
+    for result in (alone, both):
+        figures = f"{result.selection_before} -> {result.selection_after}, reward {result.reward}, {result.seconds} s"
+        print(f"seed {seed}, {result.objective}: selection {figures}")
     assert alone.selection_after is not None
     assert both.selection_after is not None
     assert alone.reward is not None

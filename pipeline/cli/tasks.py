@@ -1,0 +1,46 @@
+"""`tasks`: RL tasks with a verifiable reward, out of a build."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contextrl_data.pipeline.cli.app import DEFAULT_ROOT, RootOption, app, resumable
+from contextrl_data.pipeline.errors import ConfigError
+
+
+@app.command()
+def tasks(
+    run: Annotated[str | None, typer.Argument(help="A build's folder or name; the latest one by default.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the dataset.")] = Path("data/tasks"),
+    show: Annotated[
+        str, typer.Option("--show", help="What the prompt shows: `file`, or the `symbol` to mend.")
+    ] = "file",
+    held_out: Annotated[float, typer.Option("--held-out", min=0, max=0.5, help="Share for validation.")] = 0.2,
+    root: RootOption = DEFAULT_ROOT,
+) -> None:
+    """Write a build's tasks as RL tasks: the issue and its source as prompt, the task's own tests as reward.
+
+    Examples:
+
+        contextrl-data tasks --output data/tasks
+
+        contextrl-data train --set tasks.dataset=data/tasks --set tasks.rewards=[contextrl_data.stages.coding.reward:TestsPass]
+    """
+    from contextrl_data.pipeline.build import find_build
+    from contextrl_data.stages.coding.repair_tasks import write_repair_tasks
+
+    if show not in ("file", "symbol"):
+        raise ConfigError(f"--show {show} is not known", "use file or symbol")
+    rows = find_build(root, run).finished("pick").rows
+    with resumable("run the same command again"):
+        counts, left_out = write_repair_tasks(
+            rows, output, show="symbol" if show == "symbol" else "file", held_out=held_out,
+            run_id=f"tasks-{secrets.token_hex(6)}",
+        )  # fmt: skip
+    told = ", ".join(f"{count} {split}" for split, count in counts.items())
+    lost = "".join(f"; left out: {count} {reason}" for reason, count in sorted(left_out.items()))
+    typer.echo(f"{told}{lost}\nwritten to {output}")

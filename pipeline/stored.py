@@ -1,0 +1,170 @@
+"""Rows of a finished stage, read back from disk: streamed, by column, by place.
+
+A stage that only adds columns, or only drops rows, writes no row again: its shards hold what is new and, in the column
+`PLACE`, which row of the stage below it belongs to. Both are put together here, as they are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from contextrl_data.pipeline.errors import StoreError
+from contextrl_data.pipeline.manifest import Manifest
+from contextrl_data.pipeline.stage import Row, Rows
+from contextrl_data.pipeline.store import PLACE, StageFolder
+
+Places = npt.NDArray[np.int64]
+
+
+class StoredRows:
+    """The rows of a finished stage. Small and picklable: it holds paths, and reads when asked."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        shards = [shard for shard in manifest.shards if shard.rows_out]
+        self.paths = [folder / shard.data for shard in shards]
+        self.counts = [shard.rows_out for shard in shards]
+        self.count = manifest.rows_out
+        self.below = _below(folder, manifest) if manifest.below else None
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Row]:
+        return self.select(None)
+
+    def select(self, columns: list[str] | None) -> Iterator[Row]:
+        """Stream the rows, or only some columns of them, a row group at a time."""
+        for table in self.tables(columns):
+            yield from table.to_pylist()
+
+    def at(self, places: Sequence[int], columns: list[str] | None = None) -> list[Row]:
+        """The rows at these places, counted from 0, in ascending order."""
+        return [row for table in self.tables(columns, np.asarray(places, np.int64)) for row in table.to_pylist()]
+
+    def tables(self, columns: list[str] | None = None, places: Places | None = None) -> Iterator[pa.Table]:
+        """The same rows as Arrow tables, each from one row group; only those at `places` where these are given."""
+        own = self._own_columns
+        taken = None if columns is None else [name for name in own if name in columns]
+        if self.below is None:
+            yield from self._own(taken, places)
+            return
+        lower = [name for name in self.below.columns if name not in own and (columns is None or name in columns)]
+        if not lower:
+            yield from self._own(own if taken is None else taken, places)
+            return
+        order = [name for name in self.columns if columns is None or name in columns]
+        upper = [name for name in own if name in order]
+        for window in self._windows(places):
+            table = _joined(self._own([*upper, PLACE], window))
+            done = 0
+            for part in self.below.tables(lower, table[PLACE].to_numpy()):
+                beside = table.slice(done, part.num_rows)
+                done += part.num_rows
+                made = {name: (beside if name in upper else part)[name] for name in order}
+                yield pa.table(made)
+
+    def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """Stream these columns as Arrow batches."""
+        for table in self.tables(columns):
+            yield from table.to_batches()
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """Names of all columns: those of the stage below first, in their order."""
+        own = [name for name in self._own_columns if name != PLACE]
+        below = self.below.columns if self.below is not None else []
+        return [*below, *(name for name in own if name not in below)]
+
+    def ends(self) -> list[int]:
+        """Where the stretches end that are read at one go: rows of one row group."""
+        if self.below is None:
+            sizes = [size for path in self.paths for size in _group_sizes(path)]
+            return np.cumsum(sizes).tolist() if sizes else []
+        if not self.count:
+            return []
+        places = np.concatenate([table[PLACE].to_numpy() for table in self._own([PLACE], None)])
+        groups = np.searchsorted(np.asarray(self.below.ends()), places, side="right")
+        return [*(np.flatnonzero(np.diff(groups)) + 1).tolist(), self.count]
+
+    @cached_property
+    def _own_columns(self) -> list[str]:
+        return list(pq.read_schema(self.paths[0]).names) if self.paths else []
+
+    def _windows(self, places: Places | None) -> Iterator[Places]:
+        """The wanted places, a shard at a time."""
+        start = 0
+        for count in self.counts:
+            if places is None:
+                yield np.arange(start, start + count)
+            else:
+                low, high = np.searchsorted(places, [start, start + count])
+                if low < high:
+                    yield places[low:high]
+            start += count
+
+    def _own(self, columns: list[str] | None, places: Places | None) -> Iterator[pa.Table]:
+        start = 0
+        for path, count in zip(self.paths, self.counts, strict=True):
+            if places is None or np.searchsorted(places, start) < np.searchsorted(places, start + count):
+                with pq.ParquetFile(path) as file:
+                    yield from _groups(file, columns, None if places is None else places - start)
+            start += count
+
+
+def _groups(file: pq.ParquetFile, columns: list[str] | None, places: Places | None) -> Iterator[pa.Table]:
+    start = 0
+    for group in range(file.num_row_groups):
+        size = file.metadata.row_group(group).num_rows
+        if places is None:
+            yield file.read_row_group(group, columns)
+        else:
+            low, high = np.searchsorted(places, [start, start + size])
+            if low < high:
+                table = file.read_row_group(group, columns)
+                yield table if high - low == size else table.take(places[low:high] - start)
+        start += size
+
+
+def _group_sizes(path: Path) -> list[int]:
+    data = pq.read_metadata(path)
+    return [data.row_group(group).num_rows for group in range(data.num_row_groups)]
+
+
+def _joined(tables: Iterator[pa.Table]) -> pa.Table:
+    return pa.concat_tables(tables).combine_chunks()
+
+
+def _below(folder: Path, manifest: Manifest) -> StoredRows:
+    """The rows that a stage's shards add to, or choose from."""
+    assert manifest.below is not None
+    name, digest = manifest.below
+    path = folder.parent / name
+    found = StageFolder(path).manifest()
+    if found is None or found.digest != digest:
+        gone = "is missing" if found is None else "holds other rows by now"
+        raise StoreError(f"{path} {gone}, and {folder.name} builds upon it: run the build again")
+    return StoredRows(path, found)
+
+
+def picked(rows: Rows, ids: Collection[str]) -> Iterator[Row]:
+    """The rows with these ids, in order; of a stored stage nothing else is decoded."""
+    wanted = set(ids)
+    if not isinstance(rows, StoredRows):
+        yield from (row for row in rows if row["id"] in wanted)
+        return
+    places = [place for place, row in enumerate(rows.select(["id"])) if row["id"] in wanted]
+    for table in rows.tables(None, np.asarray(places, np.int64)):
+        yield from table.to_pylist()
+
+
+def added(row: Row, columns: Sequence[str]) -> dict[str, Any]:
+    """What of a row is stored by a stage that adds these columns."""
+    return {"id": row["id"], **{name: row[name] for name in columns}}
