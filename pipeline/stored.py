@@ -29,6 +29,7 @@ class StoredRows:
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         shards = [shard for shard in manifest.shards if shard.rows_out]
+        folder = folder.resolve()  # workers elsewhere may stand in another folder
         self.paths = [folder / shard.data for shard in shards]
         self.counts = [shard.rows_out for shard in shards]
         self.count = manifest.rows_out

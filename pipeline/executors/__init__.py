@@ -39,11 +39,14 @@ class Job:
 
     def run(self, batch: list[Row] | Places) -> list[Outcome]:
         """Process rows one by one: a bad row is data, a bad set-up is an exception."""
-        rows = batch
-        if isinstance(rows, Places):
+        return [self._with_retries(row) for row in self.rows(batch)]
+
+    def rows(self, batch: list[Row] | Places) -> list[Row]:
+        """The rows of a batch, read here where it names only their places."""
+        if isinstance(batch, Places):
             assert self.main is not None
-            rows = self.main.at(rows.places)
-        return [self._with_retries(row) for row in rows]
+            return self.main.at(batch.places)
+        return batch
 
     def _with_retries(self, row: Row) -> Outcome:
         for attempt in range(self.retries + 1):

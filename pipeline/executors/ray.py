@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import Field
 
 from contextrl_data.pipeline.errors import ContextRLError, MissingExtra, SetupError
-from contextrl_data.pipeline.executors import Batch, Job
+from contextrl_data.pipeline.executors import Batch, Job, Places
 from contextrl_data.pipeline.stage import Map, Outcome, Row, StageConfig
 
 LIVES = 3
@@ -116,8 +116,8 @@ class _Worker:
     def open(self) -> None:
         self.job.stage.open(self.job.context)
 
-    def run(self, rows: list[Row]) -> list[Outcome]:
-        return self.job.run(rows)
+    def run(self, batch: list[Row] | Places) -> list[Outcome]:
+        return self.job.run(batch)
 
     def close(self) -> None:
         self.job.stage.close()
@@ -145,6 +145,7 @@ class _Pool:
         options = {"num_cpus": needs.cpu, "num_gpus": needs.gpu, "resources": dict(needs.resources) or None}
         self._new = self.ray.remote(_Worker).options(**options).remote
         self._job = self.ray.put(job)
+        self._rows = job.rows
         self._name = job.stage.name
         self._ready: list[Any] = []
         self._coming: dict[Any, Any] = {}  # reference of its opening -> actor
@@ -214,7 +215,7 @@ class _Pool:
     def _replace(self, flight: _Flight) -> None:
         """Ask for an actor in the place of a dead one, wherever there is room."""
         if flight.spent + 1 >= LIVES:
-            rows = ", ".join(str(row["id"]) for row in flight.batch[1][:3])
+            rows = ", ".join(str(row["id"]) for row in self._rows(flight.batch[1])[:3])
             raise ContextRLError(
                 f"{LIVES} workers of stage {self._name!r} died on the same rows ({rows}); finished rows are saved"
             )
