@@ -6,6 +6,7 @@ half is cut off at the next start. Failures are not journalled: they are tried a
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import threading
@@ -17,6 +18,25 @@ import orjson
 
 from contextrl_data.pipeline.stage import Drop, Keep, Outcome, Row
 from contextrl_data.pipeline.store import disk_error
+
+_BYTES = "contextrl:bytes"
+
+
+def _packed(value: Any) -> dict[str, str]:
+    """Bytes (pictures) as JSON."""
+    if isinstance(value, bytes):
+        return {_BYTES: base64.b64encode(value).decode()}
+    raise TypeError(f"{type(value).__name__} cannot be kept in a journal")
+
+
+def _unpacked(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_unpacked(each) for each in value]
+    if isinstance(value, dict):
+        if value.keys() == {_BYTES}:
+            return base64.b64decode(value[_BYTES])
+        return {name: _unpacked(each) for name, each in value.items()}
+    return value
 
 
 def digest_of(row: Row) -> str:
@@ -64,13 +84,15 @@ class Journal:
             return None
         with self.path.open("rb") as handle:
             handle.seek(place)
-            return _decode(orjson.loads(handle.readline()))
+            line = handle.readline()
+        record = orjson.loads(line)
+        return _decode(_unpacked(record) if _BYTES.encode() in line else record)
 
     def append(self, row_id: str, digest: str, outcome: Outcome) -> None:
         """Write one outcome and wait until the disk has it."""
         if not isinstance(outcome, Keep | Drop):
             return
-        line = orjson.dumps({"id": row_id, "digest": digest, **_encode(outcome)}) + b"\n"
+        line = orjson.dumps({"id": row_id, "digest": digest, **_encode(outcome)}, default=_packed) + b"\n"
         with self._lock:
             try:
                 place = self._handle.seek(0, os.SEEK_END)

@@ -70,6 +70,10 @@ class Rows(Protocol):
         """Stream only these columns, in the same order."""
         ...
 
+    def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """Stream these columns as Arrow batches, for stages that compute on whole columns."""
+        ...
+
 
 @dataclass(frozen=True)
 class Context:

@@ -72,6 +72,11 @@ class StoredRows:
                 made = {name: (beside if name in upper else part)[name] for name in order}
                 yield pa.table(made)
 
+    def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """Stream these columns as Arrow batches."""
+        for table in self.tables(columns):
+            yield from table.to_batches()
+
     @cached_property
     def columns(self) -> list[str]:
         """Names of all columns: those of the stage below first, in their order."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,7 +29,8 @@ class Unit:
     id: str
     rows: int
     """How many directed rows it brings."""
-    kind: str
+    kinds: tuple[str, ...]
+    """What it counts as: each of these may have a share of the set."""
     source: str
     """Repository, data set: what no single one of should fill the set."""
     members: tuple[str, ...]
@@ -48,6 +49,8 @@ class Limits:
     per_source: int
     per_kind: Mapping[str, int]
     """Kind -> rows; kinds that are absent are not capped."""
+    soft: frozenset[str] = frozenset()
+    """Kinds whose caps are lifted first where room is left; the caps of the others fall only after that."""
     slack: float = 1.0
     """Share of the interval's half width that the summed tilt may use."""
 
@@ -81,6 +84,8 @@ def choose(units: Sequence[Unit], baselines: Sequence[str], limits: Limits, seed
     ordered = sorted(units, key=lambda unit: (seed_of(seed, unit.id), unit.id))
     search = _Search(ordered, len(baselines), limits)
     search.run(limits.per_kind)
+    if fill and limits.soft and search.total < limits.rows:
+        search.run({kind: rows for kind, rows in limits.per_kind.items() if kind not in limits.soft})
     if fill and search.total < limits.rows:
         search.run({})
     choice = Choice(sorted(ordered[place].id for place in search.taken), search.total)
@@ -128,7 +133,7 @@ class _Search:
             place = int(places[np.argmin(cost)])
             self._add(place, 1)
             open_[place] = False
-            for key in _keys(self.units[place]):
+            for key in self._tight(self.units[place], quotas):
                 for other in self.holding[key]:
                     open_[other] = open_[other] and self.full(other, quotas) is None
             if self.total + 2 > self.limits.rows:  # near the end the row limit can close any unit
@@ -138,6 +143,18 @@ class _Search:
         while len(self.taken) > balanced:
             self._add(self.taken[-1], -1)
 
+    def _tight(self, unit: Unit, quotas: Mapping[str, int]) -> Iterator[str]:
+        """Keys of the unit under which another may not fit any more; the rest need no look at all who hold them."""
+        most, limits = int(self.rows.max()), self.limits
+        for member in unit.members:
+            if self.members[member] >= limits.per_member.get(member, len(self.units)):
+                yield f"m:{member}"
+        if self.sources[unit.source] + most > limits.per_source:
+            yield f"s:{unit.source}"
+        for kind in unit.kinds:
+            if kind in quotas and self.kinds[kind] + most > quotas[kind]:
+                yield f"k:{kind}"
+
     def full(self, place: int, quotas: Mapping[str, int]) -> str | None:
         """The first limit that keeps the unit out, or None."""
         unit = self.units[place]
@@ -145,7 +162,7 @@ class _Search:
             return "cap per group or context reached"
         if self.sources[unit.source] + unit.rows > self.limits.per_source:
             return "cap per repository reached"
-        if unit.kind in quotas and self.kinds[unit.kind] + unit.rows > quotas[unit.kind]:
+        if any(kind in quotas and self.kinds[kind] + unit.rows > quotas[kind] for kind in unit.kinds):
             return "share of its kind reached"
         return "target reached" if self.total + unit.rows > self.limits.rows else None
 
@@ -168,9 +185,9 @@ class _Search:
         self.sum = self.sum + sign * self.tilts[place]
         self.members.update(dict.fromkeys(unit.members, sign))
         self.sources[unit.source] += sign * unit.rows
-        self.kinds[unit.kind] += sign * unit.rows
+        self.kinds.update(dict.fromkeys(unit.kinds, sign * unit.rows))
 
 
 def _keys(unit: Unit) -> list[str]:
     """What a unit shares with others, for finding those that its choice may close."""
-    return [*(f"m:{member}" for member in unit.members), f"s:{unit.source}", f"k:{unit.kind}"]
+    return [*(f"m:{member}" for member in unit.members), f"s:{unit.source}", *(f"k:{kind}" for kind in unit.kinds)]

@@ -16,7 +16,8 @@ import yaml
 from contextrl_data.pipeline.build import FunnelRow
 from contextrl_data.pipeline.errors import InputError
 from contextrl_data.pipeline.store import write_atomic
-from contextrl_data.stages.card_text import PLACE_OF_REPO, card_body
+from contextrl_data.stages.card_text import card_body
+from contextrl_data.stages.markdown import PLACE_OF_REPO
 
 __all__ = ["CARD", "PLACE_OF_REPO", "PROVENANCE", "funnel_record", "read_provenance", "write_card"]
 
@@ -109,8 +110,10 @@ def _metadata(folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     head["license"] = licences[0] if len(licences) == 1 else licences
     if "other" in licences:
         head["license_name"] = "see-licence-column"
-    head["task_categories"] = ["text-generation"]
-    head["tags"] = ["contrastive", "reinforcement-learning", "coding-agents", "trajectories", "contextrl-data"]
+    images = record.get("family") == "images"
+    head["task_categories"] = ["visual-question-answering"] if images else ["text-generation"]
+    about = ["images", "vision-language"] if images else ["coding-agents", "trajectories"]
+    head["tags"] = ["contrastive", "reinforcement-learning", *about, "contextrl-data"]
     head["size_categories"] = [next((name for bound, name in _SIZES if record["rows"] < bound), "n>1T")]
     head["configs"] = [
         {

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 
+from contextrl_data.stages import card_images
 from contextrl_data.stages.audit.show import audit_section
 from contextrl_data.stages.facts import BENCHMARK_MARK
+from contextrl_data.stages.markdown import PLACE_OF_REPO
+from contextrl_data.stages.markdown import markdown_table as _table
 
 Record = Mapping[str, Any]
 
@@ -20,9 +23,6 @@ CITATION = """```bibtex
   year    = {2026}
 }
 ```"""
-
-PLACE_OF_REPO = "PATH_OR_REPO"
-"""Stands in the card where `publish` writes the repository's name."""
 
 _COLUMNS = [
     ("`question`", "what is asked: which of two contexts supports the answer"),
@@ -44,12 +44,20 @@ _COLUMNS = [
 
 def card_body(record: Record) -> str:
     """Everything below the YAML head."""
+    intro, loading, columns, labels = _intro, _loading, _COLUMNS, _labels
+    if record.get("family") == "images":
+        intro, loading, columns, labels = (
+            card_images.intro,
+            card_images.loading,
+            card_images.COLUMNS,
+            card_images.labels,
+        )
     sections = [
         f"# {record['title']}",
-        _intro(record),
-        "## Load it\n\n" + _loading(record),
-        "## Columns\n\n" + _table(["column", "what it holds"], _COLUMNS),
-        "## How the labels were made\n\n" + _labels(record),
+        intro(record),
+        "## Load it\n\n" + loading(record) + _views(record),
+        "## Columns\n\n" + _table(["column", "what it holds"], columns),
+        "## How the labels were made\n\n" + labels(record),
         "## Funnel\n\n" + _funnel(record["funnel"]),
         "## Can a blind reader pick C+?\n\n" + _baselines(record),
         *(["## Audit\n\n" + audit_section(record["audit"])] if "audit" in record else []),
@@ -94,10 +102,6 @@ def _intro(record: Record) -> str:
 
 def _loading(record: Record) -> str:
     split = next(iter(record["splits"]))
-    views = "".join(
-        f"\n- `views/{name}`: " + ", ".join(f"`{file['id']}` {file['rows']}" for file in view["files"])
-        for name, view in record.get("views", {}).items()
-    )
     return (
         "```python\nfrom datasets import load_dataset\n\n"
         f'pairs = load_dataset("{PLACE_OF_REPO}", split="{split}")\n'
@@ -105,8 +109,15 @@ def _loading(record: Record) -> str:
         "The prompt with both contexts as options A and B is built from the columns:\n\n"
         "```python\nfrom contextrl_data.stages.prompt import choice_prompt\n\n"
         'prompt, label = choice_prompt(pair), pair["correct_option"]\n```'
-        + (f"\n\nThe same pairs in the layouts of trainers, with their rows:\n{views}" if views else "")
     )
+
+
+def _views(record: Record) -> str:
+    views = "".join(
+        f"\n- `views/{name}`: " + ", ".join(f"`{file['id']}` {file['rows']}" for file in view["files"])
+        for name, view in record.get("views", {}).items()
+    )
+    return f"\n\nThe same pairs in the layouts of trainers, with their rows:\n{views}" if views else ""
 
 
 def _labels(record: Record) -> str:
@@ -174,8 +185,8 @@ def _sources(record: Record) -> str:
 def limits(record: Record) -> list[str]:
     """What a user must know before trusting the set, derived from the record."""
     counts, total = record["counts"], record["rows"]
-    found = []
-    if scripted := counts["model"].get("scripted", 0):
+    found = card_images.own_limits(record) if record.get("family") == "images" else []
+    if scripted := counts.get("model", {}).get("scripted", 0):
         found.append(
             f"{scripted} of {total} rows show runs of the `scripted` agent, a deterministic policy that knows the "
             "fix: they demonstrate the pipeline and are no evidence of what a model does."
@@ -225,13 +236,3 @@ def _own_citation(record: Record) -> str:
 
 def _backticks(text: str) -> list[str]:
     return ["`" * len(part) for part in "".join(c if c == "`" else " " for c in text).split()]
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows]
-    return "\n".join(lines)
-
-
-def _cell(value: Any) -> str:
-    return str(value).replace("|", "\\|").replace("\n", " ")

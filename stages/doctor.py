@@ -22,7 +22,11 @@ BASE_TAG = "contextrl-data/base:bookworm"  # as stages.coding.base_image says; a
 SPACE_GB = 10
 EXTRAS: dict[str, tuple[str, ...]] = {
     "coding": ("docker", "swebench", "minisweagent", "litellm", "mcp", "unidiff", "sklearn", "datasketch"),
-    "images": ("torch", "diffusers", "transformers", "open_clip", "skimage", "imagehash"),
+    "images": (
+        *("PIL", "matplotlib", "vega_datasets", "torch", "efficientnet_lite_pytorch"),
+        *("diffusers", "transformers", "skimage", "imagehash"),
+    ),
+    "clip": ("open_clip", "torchvision"),
     "audit": ("sklearn", "datasketch", "PIL", "imagehash"),
     "train": ("torch", "trl", "transformers", "accelerate", "peft"),
     "publish": ("huggingface_hub", "kingfisher_sdk", "license_expression"),
@@ -31,7 +35,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
 """Modules by which an extra is known to be installed."""
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "HF_TOKEN")
 """Environment variables whose presence, never whose value, is told."""
-FAISS_BUILDS = ("faiss-cpu", "faiss-gpu", "faiss-gpu-cu11", "faiss-gpu-cu12")
+FAISS_BUILDS = ("faiss-cpu", "faiss-gpu", "faiss-gpu-cu11", "faiss-gpu-cu12", "faiss-gpu-cuvs")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 import pyarrow as pa
@@ -58,8 +58,14 @@ class ExportPairs(Gather[ExportConfig]):
 
     name = "export"
     schema = EXPORTED
-    pairs: pa.Schema = PAIR
-    """Schema of the rows that are exported."""
+    pairs: ClassVar[pa.Schema] = PAIR
+    """Schema of the rows that come in."""
+    counter: ClassVar[type[FactCounter]] = FactCounter
+    """Counts what the card says of these rows."""
+
+    def pair_schema(self) -> pa.Schema:
+        """Schema of the files that are written: that of the rows, with what `datasets` must know beside it."""
+        return self.pairs
 
     def __init__(self, config: ExportConfig) -> None:
         super().__init__(config)
@@ -71,13 +77,17 @@ class ExportPairs(Gather[ExportConfig]):
     def gather(self, rows: Rows) -> Gathered:
         """Write the folder below `files/dataset` of the stage's own folder."""
         target = self.context.folder / "files" / "dataset"
-        files, splits = write_dataset(target, rows, self.pairs, self.config)
+        files, splits = write_dataset(target, rows, self.pair_schema(), self.config, self.counter)
         message = f"{sum(splits.values())} pairs: " + ", ".join(f"{name} {count}" for name, count in splits.items())
         return Gathered(rows=files, notes={"message": message, "splits": splits, "folder": "files/dataset"})
 
 
 def write_dataset(
-    target: Path, rows: Rows, schema: pa.Schema, config: ExportConfig | None = None
+    target: Path,
+    rows: Rows,
+    schema: pa.Schema,
+    config: ExportConfig | None = None,
+    counter: type[FactCounter] = FactCounter,
 ) -> tuple[list[Row], dict[str, int]]:
     """Write a dataset folder; return its parquet files as rows, and the rows of each split.
 
@@ -91,7 +101,7 @@ def write_dataset(
     try:
         shutil.rmtree(part, ignore_errors=True)
         (part / "data").mkdir(parents=True)
-        facts = FactCounter(config.title, config.benchmarks)
+        facts = counter(config.title, config.benchmarks)
         ids = _write_splits(part, rows, schema, splits, config.rows_per_file, facts)
         files = _read_back(part, ids)
         record = facts.finish(splits, files)

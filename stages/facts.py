@@ -6,13 +6,13 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, ClassVar
 
 from contextrl_data.pipeline.stage import Row
 from contextrl_data.stages.audit import summarise
 
 COUNTED = ("domain", "kind", "view", "repo", "verdict", "judge", "tokenizer", "licence", "source")
-"""Columns whose values are counted."""
+"""Columns of coding pairs whose values are counted."""
 
 BENCHMARK_MARK = "[benchmark]"
 """Stands behind the source of rows that a setting let in although models are measured on them."""
@@ -27,12 +27,20 @@ def dataset_key(files: Iterable[Mapping[str, Any]]) -> str:
 class FactCounter:
     """Sees every exported row once; holds counts and scores, never a context."""
 
+    family: ClassVar[str] = "coding"
+    """Which card the record is for."""
+    counted: ClassVar[tuple[str, ...]] = COUNTED
+    both: ClassVar[dict[str, str]] = {"model": "model"}
+    """Name -> column stem: values of the `_pos` and the `_neg` column together, each counted once a row."""
+    contexts: ClassVar[tuple[str, str]] = ("trajectories", "trajectory")
+    """What the contexts are called, and the stem of the columns that hold their ids."""
+
     def __init__(self, title: str, benchmarks: Sequence[str]) -> None:
         self.title, self.benchmarks = title, [name.lower() for name in benchmarks]
-        self.counts: dict[str, Counter[str]] = {name: Counter() for name in (*COUNTED, "model")}
+        self.counts: dict[str, Counter[str]] = {name: Counter() for name in (*self.counted, *self.both)}
         self.checks: Counter[tuple[str, str]] = Counter()
         self.licences: dict[str, set[str]] = {}
-        self.distinct: dict[str, set[str]] = {"groups": set(), "trajectories": set(), "pairs": set()}
+        self.distinct: dict[str, set[str]] = {"groups": set(), self.contexts[0]: set(), "pairs": set()}
         self.scores: dict[str, list[dict[str, float]]] = {}
         self.nbytes: Counter[str] = Counter()
         self.tokens: list[int] = []
@@ -41,19 +49,20 @@ class FactCounter:
         """Count some rows of one split."""
         self.nbytes[split] += nbytes
         for row in rows:
-            for name in COUNTED:
+            for name in self.counted:
                 self.counts[name][row.get(name) or ""] += 1
-            for model in sorted({row["model_pos"] or "", row["model_neg"] or ""}):
-                self.counts["model"][model] += 1
+            for name, stem in self.both.items():
+                for value in sorted({row[f"{stem}_pos"] or "", row[f"{stem}_neg"] or ""}):
+                    self.counts[name][value] += 1
             for check in row["checks"] or []:
                 passed = {True: "passed", False: "failed", None: "not checked"}[check["passed"]]
                 self.checks[check["name"], passed] += 1
             self.licences.setdefault(row["source"] or "", set()).add(row["licence"] or "")
             self.distinct["groups"].add(row["group"])
-            self.distinct["trajectories"].update((row["trajectory_pos"], row["trajectory_neg"]))
+            self.distinct[self.contexts[0]].update(row[f"{self.contexts[1]}_{side}"] for side in ("pos", "neg"))
             self.distinct["pairs"].add(row["pair_id"])
             self.scores.setdefault(split, []).append({one["name"]: one["value"] for one in row["blind_scores"]})
-            if row["tokens"] is not None:
+            if row.get("tokens") is not None:
                 self.tokens.append(row["tokens"])
 
     def finish(self, splits: dict[str, int], files: list[Row]) -> dict[str, Any]:
@@ -61,6 +70,7 @@ class FactCounter:
         tokens = sorted(self.tokens)
         return {
             "title": self.title,
+            "family": self.family,
             "key": dataset_key(files),
             "rows": sum(splits.values()),
             "splits": {
@@ -91,3 +101,12 @@ class FactCounter:
             "rows": self.counts["source"][source],
             "benchmark": any(name in source.lower() for name in (*self.benchmarks, BENCHMARK_MARK)),
         }
+
+
+class ImageFacts(FactCounter):
+    """The same for image pairs."""
+
+    family: ClassVar[str] = "images"
+    counted: ClassVar[tuple[str, ...]] = ("domain", "method", "renderer", "verdict", "judge", "licence", "source")
+    both: ClassVar[dict[str, str]] = {}
+    contexts: ClassVar[tuple[str, str]] = ("images", "image_id")

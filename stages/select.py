@@ -23,7 +23,7 @@ class SelectConfig(StageConfig):
     target_pairs: int = Field(default=1000, ge=1)
     """How many directed pairs (exported rows) to aim at. Fewer are exported where there are not so many."""
     shares: dict[str, float] = Field(default={"sibling": 0.7, "outcome": 0.3})
-    """Share of the target per kind of C-. A kind that is not named has no limit."""
+    """Share of the target per kind of C- (coding) or per domain (images). One that is not named has no limit."""
     fill: bool = True
     """Let other kinds use what one kind leaves of its share."""
     per_group: int = Field(default=10, ge=1)
@@ -50,10 +50,13 @@ class SelectPairs(Gather[SelectConfig]):
     context_columns: ClassVar[tuple[str, ...]] = ("trajectory_pos", "trajectory_neg")
     """Ids of the two contexts: each is capped."""
     source_column: ClassVar[str] = "repo"
+    kind_columns: ClassVar[tuple[str, ...]] = ("kind",)
+    """What may have a share of the set; the first column's shares are `shares`."""
 
     def gather(self, rows: Rows) -> Gathered:
         """Choose on the small columns, then stream the chosen rows."""
-        columns = ["id", "pair_id", "kind", "group", self.source_column, *self.context_columns, "blind_scores"]
+        columns = ["id", "pair_id", *self.kind_columns, "group", self.source_column, *self.context_columns]
+        columns.append("blind_scores")
         seen = [_light(row) for row in rows.select(columns)]
         pairs: dict[str, list[Row]] = {}
         for row in seen:
@@ -83,7 +86,7 @@ class SelectPairs(Gather[SelectConfig]):
         return Unit(
             id=pair_id,
             rows=len(part),
-            kind=row["kind"],
+            kinds=tuple(row[column] for column in self.kind_columns),
             source=row[self.source_column],
             members=(f"group {row['group']}", *sorted(contexts)),
             tilt=tuple(sum(one["blind_scores"].get(name, 0.5) - 0.5 for one in part) for name in names),
@@ -96,9 +99,14 @@ class SelectPairs(Gather[SelectConfig]):
             rows=config.target_pairs,
             per_member={m: config.per_group if m.startswith("group ") else config.per_context for m in members},
             per_source=max(2, round(config.max_source_share * config.target_pairs)),
-            per_kind={kind: round(share * config.target_pairs) for kind, share in config.shares.items()},
+            per_kind={kind: round(share * config.target_pairs) for kind, share in self._shares().items()},
+            soft=frozenset(self._shares().keys() - config.shares.keys()),
             slack=config.slack,
         )
+
+    def _shares(self) -> dict[str, float]:
+        """Share of the target by kind, for every kind that has one."""
+        return self.config.shares
 
     def _notes(self, seen: list[Row], units: list[Unit], choice: Choice, dropped: dict[str, str]) -> dict[str, Any]:
         """The price of a balanced set: what the same caps would have given without it."""
@@ -123,10 +131,16 @@ class SelectPairs(Gather[SelectConfig]):
             "pairs_without_balancing": free.rows,
             "cost_of_balancing": free.rows - choice.rows,
             "left_out_for": dict(choice.tilted),
-            "kinds": dict(sorted(Counter(row["kind"] for row in seen if row["id"] not in dropped).items())),
+            "kinds": self._kinds(row for row in seen if row["id"] not in dropped),
             "baselines_before": before,
             "baselines": after,
         }
+
+    def _kinds(self, rows: Iterable[Row]) -> dict[str, int]:
+        """Rows of every kind, column by column."""
+        kept = list(rows)
+        counts = [Counter(row[column] for row in kept) for column in self.kind_columns]
+        return {kind: count for counter in counts for kind, count in sorted(counter.items())}
 
 
 def _light(row: Row) -> Row:

@@ -35,21 +35,23 @@ class SplitPairs(Gather[SplitConfig]):
     schema = PAIR
     member_columns: ClassVar[tuple[str, ...]] = ("group", "trajectory_pos", "trajectory_neg")
     """Whatever two rows share in one of these keeps them in one split."""
+    kind_columns: ClassVar[tuple[str, ...]] = ("kind",)
+    """Every split has the whole set's mix of these."""
 
     def gather(self, rows: Rows) -> Gathered:
         """Assign whole connected components of pairs."""
-        light = list(rows.select(["id", "pair_id", "kind", *self.member_columns, "blind_scores"]))
+        light = list(rows.select(["id", "pair_id", *self.kind_columns, *self.member_columns, "blind_scores"]))
         components = _components(light, self.member_columns)
         split_of = dict.fromkeys((row["id"] for row in light), "train")
         for name, wanted in (("probe", self.config.probe), ("validation", self.config.validation)):
             size = min(wanted, int(self.config.max_share * len(light)))
             free = [part for part in components if split_of[part[0]["id"]] == "train"]
-            for row in _draw(free, light, size, self.config.seed, name):
+            for row in _draw(free, light, size, self.config.seed, name, self.kind_columns):
                 split_of[row["id"]] = name
         return Gathered(
             rows=({**row, "split": split_of[row["id"]]} for row in rows),
             funnel=[("independent components", len(components))],
-            notes=_notes(light, split_of, self.config),
+            notes=_notes(light, split_of, self.config, self.kind_columns),
         )
 
 
@@ -74,26 +76,35 @@ def _components(rows: Sequence[Row], columns: Sequence[str]) -> list[list[Row]]:
     return list(parts.values())
 
 
-def _draw(components: Sequence[list[Row]], rows: Sequence[Row], size: int, seed: int, split: str) -> list[Row]:
+def _draw(
+    components: Sequence[list[Row]], rows: Sequence[Row], size: int, seed: int, split: str, columns: Sequence[str]
+) -> list[Row]:
     """Components of at most `size` rows together, with the whole set's mix of kinds and its baselines at chance."""
     if size < 1:
         return []
     names = sorted({score["name"] for row in rows for score in row["blind_scores"]})
-    shares = {kind: count / len(rows) for kind, count in sorted(Counter(row["kind"] for row in rows).items())}
+    shares = {kind: count / len(rows) for kind, count in sorted(_kinds(rows, columns).items())}
     units = []
     for part in components:
         tilt = [sum(_score(row, name) - 0.5 for row in part) for name in names]
-        tilt += [sum(row["kind"] == kind for row in part) - share * len(part) for kind, share in shares.items()]
-        units.append(Unit(f"{split} {part[0]['id']}", len(part), "", "", (), tuple(tilt)))
+        counts = _kinds(part, columns)
+        tilt += [counts[kind] - share * len(part) for kind, share in shares.items()]
+        units.append(Unit(f"{split} {part[0]['id']}", len(part), (), "", (), tuple(tilt)))
     chosen = set(choose(units, [*names, *shares], Limits(size, {}, size, {}), seed).chosen)
     return [row for unit, part in zip(units, components, strict=True) if unit.id in chosen for row in part]
+
+
+def _kinds(rows: Sequence[Row], columns: Sequence[str]) -> Counter[str]:
+    return Counter(row[column] for row in rows for column in columns)
 
 
 def _score(row: Row, name: str) -> float:
     return next((float(score["value"]) for score in row["blind_scores"] if score["name"] == name), 0.5)
 
 
-def _notes(rows: Sequence[Row], split_of: dict[str, str], config: SplitConfig) -> dict[str, Any]:
+def _notes(
+    rows: Sequence[Row], split_of: dict[str, str], config: SplitConfig, columns: Sequence[str]
+) -> dict[str, Any]:
     counts = Counter(split_of.values())
     splits = {}
     for split in ("train", "validation", "probe"):
@@ -102,7 +113,7 @@ def _notes(rows: Sequence[Row], split_of: dict[str, str], config: SplitConfig) -
         splits[split] = {
             "rows": len(part),
             "groups": len({row["group"] for row in part}),
-            "kinds": dict(sorted(Counter(row["kind"] for row in part).items())),
+            "kinds": dict(sorted(_kinds(part, columns).items())),
             "baselines": [asdict(result) for result in summarise(scores)],
         }
     message = ", ".join(f"{split} {counts[split]}" for split in splits)

@@ -16,6 +16,11 @@ from hypothesis import settings
 
 from contextrl_data.pipeline.errors import SetupError
 
+if importlib.util.find_spec("torch") is not None and importlib.util.find_spec("torchvision") is not None:
+    from torchvision_shim import mend_torchvision
+
+    mend_torchvision()  # before transformers, diffusers or open_clip look for it
+
 if TYPE_CHECKING:
     import docker
 

@@ -16,6 +16,7 @@ from contextrl_data.pipeline import config as configs
 from contextrl_data.pipeline.cli import app
 from contextrl_data.stages.audit.config import AuditConfig
 from contextrl_data.stages.coding.config import CodingConfig
+from contextrl_data.stages.images.config import ImagesConfig
 from contextrl_data.stages.train.compare_config import CompareConfig
 from contextrl_data.stages.train.config import TrainConfig
 from contextrl_data.stages.train.probe_config import ProbeConfig
@@ -24,6 +25,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 MODELS: dict[str, Any] = {
     "build coding": CodingConfig,
+    "build images": ImagesConfig,
     "audit": AuditConfig,
     "train": TrainConfig,
     "probe": ProbeConfig,

@@ -22,6 +22,11 @@ HEAVY = {
     "diffusers",
     "trl",
     "faiss",
+    "open_clip",
+    "PIL",
+    "skimage",
+    "matplotlib",
+    "vega_datasets",
     "ray",
     "huggingface_hub",
     "kingfisher_sdk",
@@ -29,7 +34,6 @@ HEAVY = {
     "scipy",
     "datasketch",
     "imagehash",
-    "PIL",
 }
 
 
@@ -91,6 +95,8 @@ def test_modules_are_small_and_named_for_what_they_do(path: Path) -> None:
 def test_configs_and_the_command_line_import_nothing_heavy() -> None:
     script = (
         "import sys, contextrl_data.pipeline.cli, contextrl_data.stages.coding.config;"
+        "import contextrl_data.stages.images.config, contextrl_data.stages.images.build;"
+        "import contextrl_data.stages.images.embed, contextrl_data.stages.images.mine;"
         f"print(*sorted({HEAVY!r} & set(sys.modules)))"
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -46,6 +46,31 @@ def build_coding(config: ConfigOption = "coding", settings: SetOption = None, ex
     raise typer.Exit(code)
 
 
+@build.command("images")
+def build_images(config: ConfigOption = "images", settings: SetOption = None) -> None:
+    """Make contrastive pairs of images: one question, two near-twins, two answers.
+
+    The shipped default needs no key, no account, no hub and no GPU: it draws charts, tables, geometry, graphs, scenes,
+    documents and instruments from fact sheets, changes one fact, and draws again. Stop it at any time: the same
+    command resumes.
+
+    Examples:
+
+        contextrl-data build images
+
+        contextrl-data build images --config smoke/images
+
+        contextrl-data build images --set scenes=null --set 'sets.read=[{path: my_qa.parquet, domain: chart}]'
+    """
+    from contextrl_data.stages.images.build import build_image_pairs
+    from contextrl_data.stages.images.config import ImagesConfig
+
+    loaded = configs.load(ImagesConfig, configs.find(config), settings or [])
+    with resumable():
+        code = build_image_pairs(loaded, Console())
+    raise typer.Exit(code)
+
+
 @app.command()
 def status(
     run: Annotated[str | None, typer.Argument(help="A build's folder or name; the latest one by default.")] = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from contextrl_data.stages.rows import FACT, MEASURE
+from contextrl_data.stages.rows import FACT, MEASURE, struct_of
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 """An encoded image as `datasets` stores its `Image` feature. Bytes of a source are kept as they came."""
@@ -30,6 +30,59 @@ QUESTION = pa.schema(
     ]
 )
 """One question about one image, with its answer."""
+
+SCENE = pa.schema(
+    [
+        ("id", pa.string()),  # renderer and number
+        ("renderer", pa.string()),
+        ("domain", pa.string()),
+    ]
+)
+"""One picture to be drawn: its fact sheet follows from the id and the seed."""
+
+PROPOSAL = pa.schema(
+    [
+        ("id", pa.string()),  # the question's id
+        ("base", struct_of(QUESTION)),
+        ("instruction", pa.string()),  # what the editor is told
+        ("answer_neg", pa.string()),  # what the edited picture is to show
+        ("region", BOX),  # where to edit, in pixels; null: anywhere
+        ("proposer", pa.string()),  # template, or the model's name
+    ]
+)
+"""One question with the edit that is to change its answer."""
+
+EMBEDDED = pa.schema(
+    [
+        ("id", pa.string()),  # image_id: one vector a picture, however many questions it carries
+        ("vector", pa.list_(pa.float16())),  # of length 1 (L2), so that a product of two is their cosine
+    ]
+)
+"""One picture's embedding."""
+
+IMAGE_CANDIDATE = pa.schema(
+    [
+        ("id", pa.string()),  # pair id: the same for the same two rows and method, in any order of input
+        ("method", pa.string()),  # edited | mined | rerendered
+        # The question of `first` is the pair's. `second` answers the same question in other words at most: its own
+        # `question` may differ where pairs are mined across question groups.
+        ("first", struct_of(QUESTION)),
+        ("second", struct_of(QUESTION)),
+        ("box", BOX),  # region that decides, where both pictures have one size
+        ("similarity", pa.float64()),  # cosine of the two embeddings; null where not embedded
+        ("scores", pa.list_(MEASURE)),  # everything that was measured on the pair; a name stands once
+        ("checks", pa.list_(FACT)),  # what was decided from the scores
+    ]
+)
+"""Two answered questions about two images, undirected. Splits go by `image_id` and `scene` of both sides."""
+
+JUDGED_CANDIDATE = pa.schema(
+    [
+        *IMAGE_CANDIDATE,
+        pa.field("verdict", pa.string()),  # VALID | UNCERTAIN (INVALID ones are dropped)
+        pa.field("judge", pa.string()),  # who judged: rules, or a model's name
+    ]
+)
 
 IMAGE_PAIR = pa.schema(
     [

@@ -75,7 +75,7 @@ def curve(rows: list[Row]) -> list[Kept]:
         parts.setdefault(row["pair_id"], []).append(scores(row))
     names = sorted({name for part in parts.values() for one in part for name in one})
     units = [
-        Unit(key, len(part), "", "", (), tuple(sum(one[name] - 0.5 for one in part) for name in names))
+        Unit(key, len(part), (), "", (), tuple(sum(one[name] - 0.5 for one in part) for name in names))
         for key, part in parts.items()
     ]
     points = []

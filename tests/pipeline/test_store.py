@@ -114,3 +114,4 @@ def test_rows_stream_again_and_again_and_by_column(tmp_path: Path) -> None:
     rows = StoredRows(tmp_path, manifest)
     assert len(rows) == len(list(rows)) == len(list(rows)) == 200
     assert next(rows.select(["id"])) == {"id": "0"}
+    assert [value for batch in rows.batches(["id"]) for value in batch["id"].to_pylist()] == [row["id"] for row in rows]

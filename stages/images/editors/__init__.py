@@ -1,0 +1,26 @@
+"""Image editors, by config: any instruction or inpainting pipeline of diffusers, or an HTTP image API."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from contextrl_data.stages.images.editors.base import Editor, EditRefused
+from contextrl_data.stages.images.editors.http import HttpEditor, HttpEditorConfig
+from contextrl_data.stages.images.editors.pipelines import DiffusersConfig, DiffusersEditor
+
+EditorConfig = Annotated[DiffusersConfig | HttpEditorConfig, Field(discriminator="kind")]
+"""Settings of whichever editor `kind` names."""
+
+
+def load_editor(config: DiffusersConfig | HttpEditorConfig) -> Editor:
+    """The editor that a config names, ready to edit.
+
+    Raises:
+        SetupError, MissingExtra, ConfigError: packages, weights or the device are not there.
+    """
+    return DiffusersEditor(config) if isinstance(config, DiffusersConfig) else HttpEditor(config)
+
+
+__all__ = ["EditRefused", "Editor", "EditorConfig", "load_editor"]

@@ -1,0 +1,104 @@
+"""Image-QA sets that exist -> QUESTION rows: from parquet, JSONL or folders on disk, or streamed from the Hub.
+
+Bytes of pictures stay as they came. What cannot be used is a row with its reason, and the reading goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from contextrl_data.pipeline.errors import ConfigError
+from contextrl_data.pipeline.stage import Drop, Keep, Outcome, Row, Source, StageConfig
+from contextrl_data.stages.images.rows import QUESTION
+from contextrl_data.stages.images.sources.columns import Found, Unusable, read_row
+from contextrl_data.stages.images.sources.inspect import Limits, inspect
+from contextrl_data.stages.images.sources.readers import BAD_LINE, open_set
+from contextrl_data.stages.images.sources.spec import Domain, ImageSetSpec
+
+
+class ImageSetsConfig(StageConfig):
+    """The sets, and which pictures are refused."""
+
+    read: tuple[ImageSetSpec, ...] = ()
+    """The sets, one after another."""
+    max_pixels: int = Field(default=25_000_000, ge=1)
+    """Most pixels of a picture; what has more is never unpacked."""
+    max_side: int = Field(default=8000, ge=1)
+    """Longest side, in pixels."""
+    min_side: int = Field(default=28, ge=1)
+    """Shortest side, in pixels; vision models see nothing below about this."""
+    accept: tuple[Literal["cmyk", "deep", "animated", "rotated", "transparent"], ...] = ()
+    """Pictures of these kinds are let in. A model's own loader may show them otherwise than people see them: colours of
+    print, more than 8 bits a channel, several frames, turned by EXIF, see-through."""
+
+    @model_validator(mode="after")
+    def _some_sets(self) -> ImageSetsConfig:
+        names = [spec.name or spec.path for spec in self.read]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ConfigError(f"sets.read names {', '.join(twice)} twice", "give each of them a `name` of its own")
+        return self
+
+    def limits(self) -> Limits:
+        """Bounds of a usable picture."""
+        return Limits(self.max_pixels, self.max_side, self.min_side, frozenset(self.accept))
+
+
+class ImageSets(Source[ImageSetsConfig]):
+    """-> QUESTION, one row a question."""
+
+    name = "image_sets"
+    schema = QUESTION
+
+    def fingerprint(self) -> str:
+        """Content of the files, or the commits of sets on the Hub."""
+        return " ".join(open_set(spec).fingerprint() for spec in self.config.read)
+
+    def items(self) -> Iterator[tuple[str, Outcome]]:
+        """Set by set, row by row. A row's id is the set's own where it has one, and unique; else its place."""
+        for spec in self.config.read:
+            name = spec.name or spec.path
+            seen: set[str] = set()
+            for number, raw in enumerate(open_set(spec).rows()):
+                if spec.limit is not None and number >= spec.limit:
+                    break
+                if raw is BAD_LINE:
+                    yield f"{name}-{number}", Drop("row cannot be read")
+                    continue
+                found = read_row(raw, spec)
+                own = found.own_id if isinstance(found, Found) else ""
+                row_id = (
+                    f"{name}-{own}" if own and own not in seen else f"{name}-{number}" + ("-repeated" if own else "")
+                )
+                seen.add(own)
+                yield row_id, self._outcome(row_id, found, spec)
+
+    def _outcome(self, row_id: str, found: Found | Unusable, spec: ImageSetSpec) -> Outcome:
+        if isinstance(found, Unusable):
+            return Drop(found.reason)
+        if reason := inspect(found.data, self.config.limits()):
+            return Drop(reason)
+        return Keep([_question(row_id, found, spec)])
+
+
+def _question(row_id: str, found: Found, spec: ImageSetSpec) -> Row:
+    image_id = hashlib.sha256(found.data).hexdigest()
+    domain: Domain = spec.domains.get(found.domain, spec.domain) if found.domain else spec.domain
+    return {
+        "id": row_id,
+        "image": {"bytes": found.data, "path": found.path},
+        "image_id": image_id,
+        "question": found.question,
+        "question_group": " ".join(found.question.casefold().split()).rstrip("?. "),
+        "answer": found.answer,
+        "choices": found.choices,
+        "domain": domain,
+        "renderer": "",
+        "facts": "",
+        "scene": image_id,
+        "source": spec.path,
+        "licence": found.licence or spec.licence,
+    }
