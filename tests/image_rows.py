@@ -6,11 +6,13 @@ import hashlib
 import io
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from PIL import Image, ImageDraw
 
+from contextrl_data.stages.images.embed import Embed, EmbedConfig
 from contextrl_data.stages.images.rows import EMBEDDED, QUESTION
 
 
@@ -73,3 +75,10 @@ def question(
 def embedded(vectors: dict[str, Any]) -> Table:
     """Rows of EMBEDDED."""
     return Table([{"id": key, "vector": vector} for key, vector in vectors.items()], EMBEDDED)
+
+
+def vectors(config: dict[str, Any], cache: Path, pictures: list[bytes], batch: int = 4) -> dict[str, Any]:
+    """Vectors by picture id."""
+    settings = EmbedConfig.model_validate({"encoder": config, "batch": batch, "cache_dir": cache})
+    rows = Table([question(number, data) for number, data in enumerate(pictures)])
+    return {row["id"]: row["vector"] for row in Embed(settings).gather(rows).rows}
