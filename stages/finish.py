@@ -1,4 +1,4 @@
-"""The end of an image build: publish the dataset and the report, and tell a person where they are and what to know."""
+"""The end of a build: publish the dataset, audit it, write the report, and tell a person where they are and what to know."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ from rich.text import Text
 from contextrl_data.pipeline.build import BuildFolder, publish_files
 from contextrl_data.pipeline.plan import RunSettings
 from contextrl_data.pipeline.runner import Finished
+from contextrl_data.stages.audit.command import STRICT, write_into_card
+from contextrl_data.stages.audit.config import AuditConfig
+from contextrl_data.stages.audit.result import AuditResult
+from contextrl_data.stages.audit.run import audit_dataset
 from contextrl_data.stages.card import write_card
 from contextrl_data.stages.report import report_command
 
@@ -24,28 +28,31 @@ def finish_build(
     finished: dict[str, Finished],
     config: BaseModel,
     run: RunSettings,
+    audit: AuditConfig,
     report_pairs: int | None,
     shown: Sequence[str],
     console: Console,
 ) -> int:
-    """Publish what came out; `shown` names the stages whose notes are worth a line. Returns the exit code."""
+    """Publish what came out; `shown` names the stages whose notes are worth a line.
+
+    Returns the exit code: 1 where data is missing, 3 where `run.strict` is set and the audit failed.
+    """
     dataset = build.path / "dataset"
     publish_files(finished["export"].folder.files / "dataset", dataset)
     record = write_card(dataset, build.funnel(), config.model_dump(mode="json", exclude={"run"}))
+    audited = audit_dataset(str(dataset), audit)
+    write_into_card(dataset, audited)
     report = report_command(run.root, str(build.path), None, report_pairs, say=console.print)
-    _say(console, build, finished, record, dataset, report, shown)
-    return _exit_code(console, run, finished)
+    _say(console, finished, record, shown)
+    _say_audit(console, dataset, audited)
+    console.print()
+    console.print(Text(f"dataset:  {dataset}", style="bold"), soft_wrap=True)
+    console.print(Text(f"report:   {report}", style="bold"), soft_wrap=True)
+    console.print(Text(f"next:     contextrl-data status {build.path}"), soft_wrap=True)
+    return _exit_code(console, run, finished) or (STRICT if run.strict and not audited.passed else 0)
 
 
-def _say(
-    console: Console,
-    build: BuildFolder,
-    finished: dict[str, Finished],
-    record: dict[str, Any],
-    dataset: Path,
-    report: Path,
-    shown: Sequence[str],
-) -> None:
+def _say(console: Console, finished: dict[str, Finished], record: dict[str, Any], shown: Sequence[str]) -> None:
     table = Table(box=None, header_style="dim", pad_edge=False)
     for name in ("blind baseline", "accuracy", "95 % interval", "pairs", "at chance"):
         table.add_column(name, justify="left" if name == "blind baseline" else "right")
@@ -68,10 +75,13 @@ def _say(
         checks[outcome] += count
     told = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(checks.items()))
     console.print(Text(f"checks on record: {told or 'none'}"))
-    console.print()
-    console.print(Text(f"dataset:  {dataset}", style="bold"), soft_wrap=True)
-    console.print(Text(f"report:   {report}", style="bold"), soft_wrap=True)
-    console.print(Text(f"next:     contextrl-data status {build.path}"), soft_wrap=True)
+
+
+def _say_audit(console: Console, dataset: Path, audited: AuditResult) -> None:
+    verdict = "passed" if audited.passed else f"FAILED: {', '.join(audited.reasons)}"
+    console.print(Text(f"audit: {verdict}", style="" if audited.passed else "red"), soft_wrap=True)
+    if not audited.passed:
+        console.print(Text(f"audit: contextrl-data audit {dataset} says more"), soft_wrap=True)
 
 
 def _exit_code(console: Console, run: RunSettings, finished: dict[str, Finished]) -> int:

@@ -9,26 +9,19 @@ and the finished dataset is audited
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from contextrl_data.pipeline.build import BuildFolder, builds, publish_files, run_build, start_build
+from contextrl_data.pipeline.build import BuildFolder, builds, run_build, start_build
 from contextrl_data.pipeline.errors import ConfigError
 from contextrl_data.pipeline.plan import Step, keys_of
 from contextrl_data.pipeline.progress import progress_for
-from contextrl_data.pipeline.runner import Finished
 from contextrl_data.pipeline.stage import Stage, StageConfig
 from contextrl_data.pipeline.store import write_atomic
-from contextrl_data.stages.audit.command import STRICT, write_into_card
-from contextrl_data.stages.audit.result import AuditResult
-from contextrl_data.stages.audit.run import audit_dataset
-from contextrl_data.stages.card import write_card
 from contextrl_data.stages.chat import require_model
 from contextrl_data.stages.chat_judge import ChatJudge, ChatJudgeConfig
 from contextrl_data.stages.coding.block import Block, BlockConfig
@@ -51,8 +44,8 @@ from contextrl_data.stages.coding.tasksets import TaskSets
 from contextrl_data.stages.coding.validate import Validate
 from contextrl_data.stages.difficulty import Difficulty
 from contextrl_data.stages.export import ExportPairs
+from contextrl_data.stages.finish import finish_build
 from contextrl_data.stages.judge import RuleJudge
-from contextrl_data.stages.report import report_command
 from contextrl_data.stages.review import FILE, Review
 from contextrl_data.stages.select import SelectPairs
 from contextrl_data.stages.splits import SplitPairs
@@ -175,14 +168,7 @@ def build_coding_pairs(config: CodingConfig, console: Console) -> int:
             _, finished = run_build("coding", config, config.run, plan, progress_for(console))
     finally:  # also where all pairs wait, so that none is left to go on
         _hand_out(build, console)
-    dataset = build.path / "dataset"
-    publish_files(finished["export"].folder.files / "dataset", dataset)
-    record = write_card(dataset, build.funnel(), config.model_dump(mode="json", exclude={"run"}))
-    audited = audit_dataset(str(dataset), config.audit)
-    write_into_card(dataset, audited)
-    report = report_command(config.run.root, str(build.path), None, config.report_pairs, say=console.print)
-    _say(console, build, finished, record, dataset, report, audited)
-    return _exit_code(console, config, finished) or (STRICT if config.run.strict and not audited.passed else 0)
+    return finish_build(build, finished, config, config.run, config.audit, config.report_pairs, SHOWN, console)
 
 
 def reviewed_files(root: Path, judged: str) -> list[Path]:
@@ -201,59 +187,3 @@ def _hand_out(build: BuildFolder, console: Console) -> None:
         write_atomic(path, (folder.files / FILE).read_bytes())
     told = f"review: fill in `verdict` in {path}, then run the same command again"
     console.print(Text(told), soft_wrap=True)
-
-
-def _say(
-    console: Console,
-    build: BuildFolder,
-    finished: dict[str, Finished],
-    record: dict[str, Any],
-    dataset: Path,
-    report: Path,
-    audited: AuditResult,
-) -> None:
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for name in ("blind baseline", "accuracy", "95 % interval", "pairs", "at chance"):
-        table.add_column(name, justify="left" if name == "blind baseline" else "right")
-    for line in record["baselines"]:
-        chance = line["low"] <= 0.5 <= line["high"]
-        table.add_row(
-            line["name"],
-            f"{line['accuracy']:.3f}",
-            f"{line['low']:.3f}-{line['high']:.3f}",
-            f"{line['n']:,}",
-            "yes" if chance else Text("NO", style="bold red"),
-        )
-    console.print()
-    console.print(table)
-    for name in SHOWN:
-        if name in finished and (message := finished[name].manifest.notes.get("message")):
-            console.print(Text(f"{name}: {message}"), soft_wrap=True)
-    checks = Counter[str]()
-    for _, outcome, count in record["checks"]:
-        checks[outcome] += count
-    told = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(checks.items()))
-    console.print(Text(f"checks on record: {told or 'none'}"))
-    verdict = "passed" if audited.passed else f"FAILED: {', '.join(audited.reasons)}"
-    console.print(Text(f"audit: {verdict}", style="" if audited.passed else "red"), soft_wrap=True)
-    if not audited.passed:
-        console.print(Text(f"audit: contextrl-data audit {dataset} says more"), soft_wrap=True)
-    console.print()
-    console.print(Text(f"dataset:  {dataset}", style="bold"), soft_wrap=True)
-    console.print(Text(f"report:   {report}", style="bold"), soft_wrap=True)
-    console.print(Text(f"next:     contextrl-data status {build.path}"), soft_wrap=True)
-
-
-def _exit_code(console: Console, config: CodingConfig, finished: dict[str, Finished]) -> int:
-    """1 where more rows failed than `run.allow_failed` tolerates: data is missing, and a script must see it."""
-    code = 0
-    for name, done in finished.items():
-        failed = sum(done.manifest.failed.values())
-        if failed > config.run.allow_failed * max(done.manifest.rows_in, 1):
-            reasons = ", ".join(f"{count} {boundary}" for boundary, count in done.manifest.failed.items())
-            line = f"{name}: {failed} of {done.manifest.rows_in} rows failed ({reasons}): run again to retry them"
-            console.print(
-                Text(f"{line}, or accept a share with --set run.allow_failed=0.01", style="red"), soft_wrap=True
-            )
-            code = 1
-    return code

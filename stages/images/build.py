@@ -136,4 +136,4 @@ def _joined(stage: Gather[Any], ends: list[str]) -> list[Step]:
 def build_image_pairs(config: ImagesConfig, console: Console) -> int:
     """Run the build, publish its dataset and report, say where they are; returns the exit code."""
     build, finished = run_build("images", config, config.run, steps(config), progress_for(console))
-    return finish_build(build, finished, config, config.run, config.report_pairs, SHOWN, console)
+    return finish_build(build, finished, config, config.run, config.audit, config.report_pairs, SHOWN, console)

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from contextrl_data.pipeline.plan import RunSettings
 from contextrl_data.pipeline.stage import StageConfig
+from contextrl_data.stages.audit.config import AuditConfig
 from contextrl_data.stages.images.directed import ImageDirectConfig
 from contextrl_data.stages.images.edit import EditConfig
 from contextrl_data.stages.images.embed import EmbedConfig
@@ -56,6 +57,8 @@ class ImagesConfig(StageConfig):
     """Sizes of the held-out splits."""
     export: ImageExportConfig = ImageExportConfig()
     """The dataset folder."""
+    audit: AuditConfig = AuditConfig()
+    """How the finished dataset is audited."""
     report_pairs: int | None = Field(default=400, ge=1)
     """Pairs (rows) that the report shows; null shows all, up to 95 MB of page."""
     run: RunSettings = RunSettings()
