@@ -14,14 +14,14 @@ from contextrl_data.pipeline.plan import RunSettings
 
 app = typer.Typer(
     name="contextrl-data",
-    help="Contrastive context pairs from coding-agent trajectories: built, executed, audited.",
+    help="Contrastive context pairs from coding-agent trajectories and images: built, executed, audited, trained on.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 build = typer.Typer(no_args_is_help=True, help="Make a dataset of contrastive pairs.")
-app.add_typer(build, name="build")
+app.add_typer(build, name="build", rich_help_panel="Make pairs")
 
 ConfigOption = Annotated[
     str, typer.Option("--config", "-c", help="A YAML file, or the name of a shipped config.", metavar="FILE|NAME")

@@ -12,7 +12,7 @@ from contextrl_data.pipeline import config as configs
 from contextrl_data.pipeline.cli.app import SetOption, app
 
 
-@app.command()
+@app.command(rich_help_panel="Judge and hand on")
 def audit(
     dataset: Annotated[str, typer.Argument(help="A folder, a .parquet or .jsonl file, or a Hub id.")],
     settings: SetOption = None,

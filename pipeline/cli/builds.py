@@ -71,7 +71,7 @@ def build_images(config: ConfigOption = "images", settings: SetOption = None) ->
     raise typer.Exit(code)
 
 
-@app.command()
+@app.command(rich_help_panel="Look")
 def status(
     run: Annotated[str | None, typer.Argument(help="A build's folder or name; the latest one by default.")] = None,
     root: RootOption = DEFAULT_ROOT,
@@ -89,7 +89,7 @@ def status(
     show_status(root, run, Console())
 
 
-@app.command()
+@app.command(rich_help_panel="Look")
 def report(
     run: Annotated[
         str | None, typer.Argument(help="A build's folder or name, or a dataset folder.", metavar="RUN|DATASET")
@@ -115,7 +115,7 @@ def report(
     typer.echo(f"report: {path}")
 
 
-@app.command()
+@app.command(rich_help_panel="Look")
 def doctor() -> None:
     """Check what this machine has and lacks, each lack with its remedy.
 

@@ -19,7 +19,7 @@ class Tasks(StrEnum):
     both = "both"
 
 
-@app.command()
+@app.command(rich_help_panel="Judge and hand on")
 def export(
     dataset: Annotated[Path, typer.Argument(help="An exported dataset folder, or a build's folder.")],
     view: Annotated[str, typer.Option("--as", help="hf, trl, verl, easyr1, contextrl or skyrl.", metavar="VIEW")],

@@ -11,7 +11,7 @@ from rich.console import Console
 from contextrl_data.pipeline.cli.app import app, resumable
 
 
-@app.command()
+@app.command(rich_help_panel="Judge and hand on")
 def publish(
     dataset: Annotated[Path, typer.Argument(help="An exported folder, or a build's folder.")],
     repo: Annotated[str, typer.Option("--repo", "-r", help="Repository on the Hub, owner/name.")],

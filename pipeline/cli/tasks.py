@@ -12,7 +12,7 @@ from contextrl_data.pipeline.cli.app import DEFAULT_ROOT, RootOption, app, resum
 from contextrl_data.pipeline.errors import ConfigError
 
 
-@app.command()
+@app.command(rich_help_panel="Train")
 def tasks(
     run: Annotated[str | None, typer.Argument(help="A build's folder or name; the latest one by default.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the dataset.")] = Path("data/tasks"),

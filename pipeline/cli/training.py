@@ -11,7 +11,7 @@ from contextrl_data.pipeline import config as configs
 from contextrl_data.pipeline.cli.app import ConfigOption, SetOption, app, resumable
 
 
-@app.command()
+@app.command(rich_help_panel="Train")
 def train(
     config: ConfigOption = "train",
     settings: SetOption = None,
@@ -39,7 +39,7 @@ def train(
     typer.echo(f"model: {loaded.output / 'model'}")
 
 
-@app.command()
+@app.command(rich_help_panel="Train")
 def probe(
     dataset: Annotated[str, typer.Argument(help="An exported folder, or a Hub id.")],
     model: Annotated[str, typer.Option("--model", "-m", help="A local folder, a Hub id, or a served model's name.")],
@@ -67,7 +67,7 @@ def probe(
     typer.echo(f"written to {loaded.output}")
 
 
-@app.command()
+@app.command(rich_help_panel="Train")
 def compare(
     settings: SetOption = None,
     config: Annotated[str | None, typer.Option("--config", "-c", help="A YAML file.", metavar="FILE")] = None,
