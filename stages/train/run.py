@@ -147,12 +147,13 @@ def require_repository(name: str) -> None:
     Raises:
         SetupError: the Hub cannot be reached, or refuses.
     """
+    import httpx
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     try:
         HfApi().create_repo(name, private=True, exist_ok=True)
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
+    except (HfHubHTTPError, HFValidationError, httpx.HTTPError, OSError) as error:
         raise SetupError(
             f"cannot make log.push_to {name}: {str(error).strip().splitlines()[0][:160]}",
             "log in with `hf auth login`, check the name, or leave log.push_to empty",
@@ -165,13 +166,14 @@ def push(config: TrainConfig) -> None:
     Raises:
         RunError: that failed; the model and its result are on disk.
     """
+    import httpx
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
     folder = config.output / "model"
     try:
         HfApi().upload_folder(repo_id=config.log.push_to, folder_path=str(folder))
-    except (HfHubHTTPError, OSError) as error:
+    except (HfHubHTTPError, httpx.HTTPError, OSError) as error:
         raise RunError(
             f"the model was not pushed: {str(error).strip().splitlines()[0][:160]}",
             f"it is finished; send it with `hf upload {config.log.push_to} {folder}`",

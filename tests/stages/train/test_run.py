@@ -46,7 +46,7 @@ def test_a_tracker_gets_what_the_log_gets(settings: Build) -> None:
 
 
 def test_a_hub_that_cannot_be_reached_is_seen_before_the_first_step(settings: Build) -> None:
-    config = settings(log={"push_to": "nobody/nothing"})  # the tests run with HF_HUB_OFFLINE=1
+    config = settings(log={"push_to": "nobody/nothing"})  # no network, offline mode or no token: the same line
     with pytest.raises(SetupError, match=r"cannot make log\.push_to nobody/nothing.* — log in"):
         run_train(config)
     assert not (config.output / "log.jsonl").read_text()
