@@ -40,6 +40,13 @@ def pytest_report_header() -> str:
     return "" if TRAINING else "stages/train: not collected, it needs the extra [train]: make test"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The Docker SDK drops the socket of a refused connection unclosed; when it is collected is chance."""
+    for item in items:
+        if "refused_docker" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
+
+
 RUN_IDS: list[str] = []
 """Run ids that tests of this session used; none may have a container at the end."""
 
@@ -50,7 +57,7 @@ def refused_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     address = f"unix://{tmp_path}/none.sock"
     monkeypatch.setenv("DOCKER_HOST", address)
     yield address
-    # The Docker SDK drops the socket of a refused connection unclosed: collect it here, not in some later test.
+    # Collect the dropped sockets here, not in some later test.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
