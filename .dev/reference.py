@@ -83,18 +83,19 @@ def configuration_page() -> str:
     """docs/configuration.md."""
     from contextrl_data.stages.audit.config import AuditConfig
     from contextrl_data.stages.coding.config import CodingConfig
+    from contextrl_data.stages.images.config import ImagesConfig
     from contextrl_data.stages.train.compare_config import CompareConfig
     from contextrl_data.stages.train.config import TrainConfig
     from contextrl_data.stages.train.probe_config import ProbeConfig
 
-    models: dict[str, type[BaseModel]] = {"build coding": CodingConfig}
-    try:
-        from contextrl_data.stages.images.config import ImagesConfig
-
-        models["build images"] = ImagesConfig
-    except ImportError:
-        pass
-    models |= {"audit": AuditConfig, "train": TrainConfig, "probe": ProbeConfig, "compare": CompareConfig}
+    models: dict[str, type[BaseModel]] = {
+        "build coding": CodingConfig,
+        "build images": ImagesConfig,
+        "audit": AuditConfig,
+        "train": TrainConfig,
+        "probe": ProbeConfig,
+        "compare": CompareConfig,
+    }
     lines = [
         NOTE,
         "# Configuration\n",
