@@ -215,3 +215,11 @@ def count_ledger(folder: StageFolder) -> Counter[tuple[str, str]]:
         table = pq.read_table(path, columns=["status", "reason"])
         counts.update(zip(table.column("status").to_pylist(), table.column("reason").to_pylist(), strict=True))
     return counts
+
+
+def first_failure(folder: StageFolder) -> tuple[str, str]:
+    """The id of the first input row that failed, and what it failed of; two empty texts where none did."""
+    for path in sorted(folder.path.glob("ledger-*.parquet")):
+        for row in pq.read_table(path, filters=[("status", "=", "failed")]).to_pylist():
+            return row["id"], row["message"]
+    return "", ""

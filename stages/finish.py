@@ -15,6 +15,7 @@ from rich.text import Text
 from contextrl_data.pipeline.build import BuildFolder, publish_files
 from contextrl_data.pipeline.plan import RunSettings
 from contextrl_data.pipeline.runner import Finished
+from contextrl_data.pipeline.store import first_failure
 from contextrl_data.stages.audit.command import STRICT, write_into_card
 from contextrl_data.stages.audit.config import AuditConfig
 from contextrl_data.stages.audit.result import AuditResult
@@ -49,7 +50,7 @@ def finish_build(
     console.print(Text(f"dataset:  {dataset}", style="bold"), soft_wrap=True)
     console.print(Text(f"report:   {report}", style="bold"), soft_wrap=True)
     console.print(Text(f"next:     contextrl-data status {build.path}"), soft_wrap=True)
-    return _exit_code(console, run, finished) or (STRICT if run.strict and not audited.passed else 0)
+    return exit_code(console, run, finished) or (STRICT if run.strict and not audited.passed else 0)
 
 
 def _say(console: Console, finished: dict[str, Finished], record: dict[str, Any], shown: Sequence[str]) -> None:
@@ -84,7 +85,7 @@ def _say_audit(console: Console, dataset: Path, audited: AuditResult) -> None:
         console.print(Text(f"audit: contextrl-data audit {dataset} says more"), soft_wrap=True)
 
 
-def _exit_code(console: Console, run: RunSettings, finished: dict[str, Finished]) -> int:
+def exit_code(console: Console, run: RunSettings, finished: dict[str, Finished]) -> int:
     """1 where more rows failed than `run.allow_failed` tolerates: data is missing, and a script must see it."""
     code = 0
     for name, done in finished.items():
@@ -95,5 +96,7 @@ def _exit_code(console: Console, run: RunSettings, finished: dict[str, Finished]
             console.print(
                 Text(f"{line}, or accept a share with --set run.allow_failed=0.01", style="red"), soft_wrap=True
             )
+            row, why = first_failure(done.folder)
+            console.print(Text(f"{name}: the first was {row}: {why}", style="red"), soft_wrap=True)
             code = 1
     return code

@@ -14,6 +14,7 @@ from pydantic import Field, field_validator
 
 from contextrl_data.pipeline.stage import Drop, Keep, Map, Outcome, Row, StageConfig, seed_of
 from contextrl_data.stages.coding.mutators import MUTATORS, STRATEGIES, Edit, Function, Module, functions_of
+from contextrl_data.stages.coding.syntax import parse
 from contextrl_data.stages.coding.task_rows import BUG
 
 
@@ -89,7 +90,7 @@ def is_sound(function: Function, edit: Edit) -> bool:
     # An indented function stands as well under an `if`, and no string in it has to be touched.
     head = "if True:\n" if function.node.col_offset else ""
     try:
-        return ast.dump(ast.parse(head + buggy)) != ast.dump(ast.parse(head + clean))
+        return ast.dump(parse(head + buggy)) != ast.dump(parse(head + clean))
     except SyntaxError:
         return False
 

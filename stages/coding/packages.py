@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import posixpath
 import tarfile
 import tempfile
@@ -22,6 +21,7 @@ from contextrl_data.stages.coding.package_spec import Artifact, PackageSpec
 from contextrl_data.stages.coding.registry import Registry
 from contextrl_data.stages.coding.sandbox import Sandbox, SandboxConfig, connect
 from contextrl_data.stages.coding.suite import Outcomes, pytest_command, run_probe, run_suite
+from contextrl_data.stages.coding.syntax import parse
 from contextrl_data.stages.coding.task_rows import PACKAGE
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ def sources(root: Path, spec: PackageSpec) -> list[Row]:
         data = path.read_bytes()
         try:
             text = data.decode()
-            compile(text, str(name), "exec", flags=ast.PyCF_ONLY_AST, dont_inherit=True)
+            parse(text)
         except (UnicodeDecodeError, SyntaxError, ValueError):
             continue
         if b"\r" not in data and text.endswith("\n"):

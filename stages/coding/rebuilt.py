@@ -11,6 +11,7 @@ from typing import Any
 
 from contextrl_data.stages.coding.edit_commands import CALL, PARAMETER, find_edits, form_of, shell_texts
 from contextrl_data.stages.coding.shell import Command, commands
+from contextrl_data.stages.coding.syntax import parse
 from contextrl_data.stages.coding.views import blocks, views_of
 
 _ROOT = re.compile(r"^(?:\./|/testbed/|/repo/|/app/|/workspace/[^/]+/)")
@@ -117,7 +118,7 @@ def _shell_steps(command: Command, text: str) -> Iterator[_Step | None]:
 def _python_steps(body: str) -> Iterator[_Step | None]:
     """`text.replace(old, new)` with constant strings, in a script that names one file."""
     try:
-        tree = ast.parse(body)
+        tree = parse(body)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         yield None
         return

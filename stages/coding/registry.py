@@ -6,7 +6,6 @@ the file is found on the index's own page, fetched, and taken only if its sha256
 
 from __future__ import annotations
 
-import ast
 import base64
 import hashlib
 import html
@@ -26,6 +25,7 @@ from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 from contextrl_data.pipeline.errors import InputError, SetupError
+from contextrl_data.stages.coding.syntax import literal
 
 PUBLIC_INDEX = "https://pypi.org/simple"
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
@@ -70,7 +70,7 @@ def _pip_files() -> dict[str, str]:
         section, _, rest = line.partition(".")
         name, _, value = rest.partition("=")
         if section in {"global", "download"} and value:
-            found[name] = str(ast.literal_eval(value))
+            found[name] = str(literal(value))
     return found
 
 

@@ -24,6 +24,7 @@ from contextrl_data.pipeline.store import write_table
 from contextrl_data.stages.coding.daemon import swept
 from contextrl_data.stages.coding.repair_answer import Shown, lines_of
 from contextrl_data.stages.coding.sandbox import SandboxConfig, UnusableTask, connect
+from contextrl_data.stages.coding.syntax import parse
 from contextrl_data.stages.coding.workspace import open_task
 from contextrl_data.stages.rows import TASK
 
@@ -139,7 +140,7 @@ def excerpt(path: str, text: str, symbol: str) -> Shown | None:
     if not symbol:
         return Shown(path, text, 0, len(lines_of(text)))
     try:
-        node: Any = ast.parse(text)
+        node: Any = parse(text)
     except SyntaxError:
         return None
     for name in symbol.split("."):

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from contextrl_data.stages.coding.reproduce import Example
+from contextrl_data.stages.coding.syntax import parse
 
 LONG_CALL = 60
 """Characters; a longer call does not go into a title."""
@@ -134,7 +135,7 @@ def _brief(value: str) -> str:
 def _called(call: str) -> str:
     """The name of what is called: the outermost call that is neither a builtin nor the standard library's."""
     try:
-        tree = ast.parse(call)
+        tree = parse(call)
     except SyntaxError:
         return ""
     foreign = _standard_names(tree)
@@ -160,7 +161,7 @@ def _standard_names(tree: ast.AST) -> set[str]:
 def _imported(snippet: str) -> str:
     """The name that a snippet imports last."""
     try:
-        tree = ast.parse(snippet)
+        tree = parse(snippet)
     except SyntaxError:
         return ""
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from contextrl_data.stages.coding.syntax import literal, parse
+
 LONGEST_VALUE = 300
 LONGEST_SNIPPET = 40
 """Lines."""
@@ -61,7 +63,7 @@ def example_of(failure: Mapping[str, Any]) -> Example | None:
     if failure["when"] != "call" or not statement:
         return None
     try:
-        node = ast.parse(statement).body[0]
+        node = parse(statement).body[0]
     except SyntaxError:
         return None
     check = _check(node)
@@ -106,7 +108,7 @@ def _short(value: str) -> str:
 
 def _is_literal(code: str) -> bool:
     try:
-        ast.literal_eval(code)
+        literal(code)
     except (ValueError, SyntaxError):
         return False
     return True
@@ -115,7 +117,7 @@ def _is_literal(code: str) -> bool:
 def _calls_library(code: str) -> bool:
     """Whether the expected value was itself computed by what is broken: then what came of it is no truth."""
     try:
-        calls = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
+        calls = [node for node in ast.walk(parse(code)) if isinstance(node, ast.Call)]
     except SyntaxError:
         return False
     return any(not hasattr(builtins, ast.unparse(node.func)) for node in calls)
@@ -181,7 +183,7 @@ def _sides(message: str, node: ast.stmt) -> tuple[str, str]:
     lines = message.splitlines()
     first = next((line for line in lines if line.startswith("assert ")), lines[0] if lines else "")
     try:
-        test = ast.parse(first.removeprefix("assert ").strip(), mode="eval").body
+        test = parse(first.removeprefix("assert ").strip(), mode="eval").body
     except SyntaxError:
         return "", ""
     if not isinstance(test, ast.Compare) or len(test.ops) != 1:
@@ -201,14 +203,14 @@ def _sides(message: str, node: ast.stmt) -> tuple[str, str]:
 
 def _names(code: str) -> set[str]:
     try:
-        tree = ast.parse(code)
+        tree = parse(code)
     except SyntaxError:
         return set()
     return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
 def _bound(code: str) -> set[str]:
-    tree = ast.parse(code)
+    tree = parse(code)
     found = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     found |= {n.name for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)}
     for node in ast.walk(tree):
@@ -239,7 +241,7 @@ def _snippet(failure: Mapping[str, Any], call: str) -> tuple[str, bool]:
     for name in sorted(needed - made):
         if name in values and (name in failure.get("arguments", ()) or failure.get("nested")):
             try:
-                ast.literal_eval(values[name])
+                literal(values[name])
             except (ValueError, SyntaxError):
                 continue
             body.insert(0, f"{name} = {values[name]}")
@@ -260,7 +262,7 @@ def _snippet(failure: Mapping[str, Any], call: str) -> tuple[str, bool]:
 def _changed(code: str) -> set[str]:
     """Names whose objects a statement may change: `d.add(1)`, `d[1] = 2`, `next(it)`."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(code)):
+    for node in ast.walk(parse(code)):
         if isinstance(node, ast.Call):
             parts = [node.func.value] if isinstance(node.func, ast.Attribute) else []
             found |= {part.id for part in [*parts, *node.args] if isinstance(part, ast.Name)}
@@ -286,7 +288,7 @@ def _imports(imports: Sequence[str], needed: set[str]) -> list[str]:
     """The test's imports, cut down to the names that are used."""
     found: list[str] = []
     for line in imports:
-        node = ast.parse(line).body[0]
+        node = parse(line).body[0]
         if not isinstance(node, ast.Import | ast.ImportFrom):
             continue
         node.names = [a for a in node.names if (a.asname or a.name).split(".")[0] in needed or a.name == "*"]

@@ -16,6 +16,7 @@ from contextrl_data.stages.coding.patches import FilePatch, parse_patch
 from contextrl_data.stages.coding.sandbox import Sandbox, UnusableTask
 from contextrl_data.stages.coding.scripted_edits import Change, change_between
 from contextrl_data.stages.coding.scripted_wrong import wrong_changes
+from contextrl_data.stages.coding.syntax import parse
 
 LARGEST_FILE = 2_000_000
 REHEARSALS = 5
@@ -66,7 +67,7 @@ def read_case(task: Row, sandbox: Sandbox, rng: random.Random) -> Case:
     try:
         module = Module(file, text)
         function = _function_around(module, task["symbol"] or "", fix)
-        ast.parse(fixed)
+        parse(fixed)
     except SyntaxError:
         raise UnusableTask("file is not valid Python", task["id"]) from None
     if function is None:
@@ -130,7 +131,7 @@ def reproduction(report: str) -> str:
         if any(line.lstrip().startswith(">>>") for line in lines):
             lines = [re.sub(r"^\s*(?:>>>|\.\.\.) ?", "", x) for x in lines if re.match(r"^\s*(?:>>>|\.\.\.)", x)]
         try:
-            tree = ast.parse("\n".join(lines))
+            tree = parse("\n".join(lines))
         except SyntaxError:
             continue
         shown = [line for node in tree.body for line in _printing(node)]

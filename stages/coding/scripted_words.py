@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from contextrl_data.stages.coding.scripted_case import Case
 from contextrl_data.stages.coding.scripted_edits import Change
+from contextrl_data.stages.coding.syntax import parse
 
 OPEN = (
     "I start with the layout of the repository.",
@@ -202,7 +203,7 @@ def _short(text: str, limit: int = 90) -> str:
 
 def place_of(case: Case, change: Change) -> tuple[str, str]:
     """Where a change is, in words that do not quote it: a long and a short form."""
-    tree = ast.parse(case.text)
+    tree = parse(case.text)
     functions = [
         node
         for node in ast.walk(tree)

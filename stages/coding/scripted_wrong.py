@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from contextrl_data.stages.coding.mutators import MUTATORS, Function, Module, functions_of
 from contextrl_data.stages.coding.scripted_edits import Change, change_between
+from contextrl_data.stages.coding.syntax import parse
 
 # Slips that read like a repair when they are made on purpose, before those that read like vandalism.
 _BELIEVABLE = {
@@ -62,7 +63,7 @@ def _shape(home: Function, after: str) -> str | None:
     last = (home.node.end_lineno or home.node.lineno) + len(lines) - len(home.module.text.split("\n"))
     block = "\n".join(lines[home.node.lineno - 1 : last])
     try:
-        return ast.dump(ast.parse("if True:\n" + block if block[:1].isspace() else block))
+        return ast.dump(parse("if True:\n" + block if block[:1].isspace() else block))
     except SyntaxError:
         return None
 

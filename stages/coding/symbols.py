@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from contextrl_data.stages.coding.patches import Hunk
+from contextrl_data.stages.coding.syntax import parse
 
 _DEFINITION = re.compile(r"^(\s*)(?:async\s+)?(def|class)\s+([A-Za-z_]\w*)")
 
@@ -42,10 +42,7 @@ def enclosing_symbol(lines: Sequence[str], index: int, indent: int | None = None
 def _spans(text: str) -> list[Span] | None:
     """All definitions, outer before inner; None where the text does not parse."""
     try:
-        with warnings.catch_warnings():
-            # Old sources are full of invalid escapes, which are theirs to mend.
-            warnings.simplefilter("ignore")
-            tree = ast.parse(text)
+        tree = parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     spans: list[Span] = []

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
 
+from contextrl_data.stages.coding.syntax import parse
+
 FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 UNINTERESTING = frozenset({"__repr__", "__del__", "__hash__", "__sizeof__", "__dir__", "__init_subclass__"})
@@ -33,7 +35,7 @@ class Module:
 
     @cached_property
     def tree(self) -> ast.Module:
-        return ast.parse(self.text)
+        return parse(self.text)
 
     @cached_property
     def lines(self) -> list[str]:
