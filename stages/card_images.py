@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from contextrl_data.stages.markdown import PLACE_OF_REPO, markdown_table
-
 Record = Mapping[str, Any]
 
 COLUMNS = [
@@ -33,49 +31,35 @@ _METHODS = {
 }
 
 
-def intro(record: Record) -> str:
-    """What a row is, and how many there are of what."""
+WHAT_A_ROW_IS = (
+    "Each row is one contrastive image pair (Q, A, C+, C-): a question, an answer, the picture that supports the "
+    "answer, and a near-twin that supports another one. A model is trained, or probed, to tell which of the two "
+    "pictures the answer belongs to."
+)
+
+LOADING = """\
+```python
+from datasets import load_dataset
+
+pairs = load_dataset("{repo}", split="{split}")
+pairs[0]["image_pos"]  # a PIL image
+```"""
+
+
+def counted(record: Record) -> list[tuple[str, str]]:
+    """How many there are of what: titles and values."""
     distinct, counts = record["distinct"], record["counts"]
-    rows = [
-        ("pairs (rows)", f"{record['rows']}: " + ", ".join(f"{k} {v['rows']}" for k, v in record["splits"].items()))
+    found = [
+        (title, ", ".join(f"{key or 'none'} {count}" for key, count in counts[name].items()))
+        for title, name in (("domains", "domain"), ("methods", "method"), ("renderers", "renderer"))
     ]
-    for title, name in (("domains", "domain"), ("methods", "method"), ("renderers", "renderer")):
-        rows.append((title, ", ".join(f"{key or 'none'} {count}" for key, count in counts[name].items())))
-    rows.append(("undirected pairs, pictures", f"{distinct['pairs']}, {distinct['images']}"))
-    if record.get("key"):
-        rows.append(("dataset key", f"`{record['key']}` (tag `data-{record['key']}` where it is published)"))
-    return (
-        "Each row is one contrastive image pair (Q, A, C+, C-): a question, an answer, the picture that supports the "
-        "answer, and a near-twin that supports another one. A model is trained, or probed, to tell which of the two "
-        "pictures the answer belongs to. Made with `contextrl-data`.\n\n" + markdown_table(["", ""], rows)
-    )
+    return [*found, ("undirected pairs, pictures", f"{distinct['pairs']}, {distinct['images']}")]
 
 
-def loading(record: Record) -> str:
-    """How to read it."""
-    split = next(iter(record["splits"]))
-    return (
-        "```python\nfrom datasets import load_dataset\n\n"
-        f'pairs = load_dataset("{PLACE_OF_REPO}", split="{split}")\n'
-        'pairs[0]["image_pos"]  # a PIL image\n```'
-    )
-
-
-def labels(record: Record) -> str:
+def labels(record: Record) -> list[str]:
     """Where the answers come from, by method."""
-    counts = record["counts"]
-    lines = [
-        f"- `{name}` ({counts['method'][name]} rows): {text}."
-        for name, text in _METHODS.items()
-        if name in counts["method"]
-    ]
-    judges = ", ".join(f"`{name or 'unknown'}` ({count} rows)" for name, count in counts["judge"].items())
-    verdicts = ", ".join(f"{name or 'none'} {count}" for name, count in counts["verdict"].items())
-    lines.append(f"- Judged by {judges}. Verdicts: {verdicts}.")
-    text = "\n".join(lines)
-    if record["checks"]:
-        text += "\n\n" + markdown_table(["check", "outcome", "rows"], record["checks"])
-    return text
+    counts = record["counts"]["method"]
+    return [f"`{name}` ({counts[name]} rows): {text}." for name, text in _METHODS.items() if name in counts]
 
 
 def own_limits(record: Record) -> list[str]:

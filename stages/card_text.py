@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
 import yaml
 
-from contextrl_data.stages import card_images
+from contextrl_data.stages import card_coding, card_images
 from contextrl_data.stages.audit.show import audit_section
 from contextrl_data.stages.facts import BENCHMARK_MARK
 from contextrl_data.stages.markdown import PLACE_OF_REPO
@@ -24,40 +25,16 @@ CITATION = """```bibtex
 }
 ```"""
 
-_COLUMNS = [
-    ("`question`", "what is asked: which of two contexts supports the answer"),
-    ("`answer`", "the answer that C+ supports, a unified diff"),
-    ("`context_pos`, `context_neg`", "C+ and C-: the two masked trajectories, as lists of `role` and `content`"),
-    ("`correct_first`, `correct_option`", "the order on record: whether C+ is option A, and its letter"),
-    ("`answer_neg`", "what C- supports: the answer of the other direction"),
-    ("`pair_id`, `direction`", "the undirected pair; both of its directions stand in the same split"),
-    ("`kind`", "`sibling`: C- is a run on another issue; `outcome`: a run on the same issue that ended the other way"),
-    ("`view`", "`full` run, or only what happened `before_edit`"),
-    ("`repo`, `commit`, `file`, `symbol`, `group`", "where the answer lies; a group never stands in two splits"),
-    ("`instance_*`, `trajectory_*`, `problem_statement_*`, `resolved_*`, `model_*`", "where each context comes from"),
-    ("`source`, `licence`", "the data set or package, and its SPDX licence"),
-    ("`verdict`, `judge`, `checks`", "who judged the pair, how, and what was executed or checked"),
-    ("`measures`, `blind_scores`", "similarity and leak measurements; what each blind baseline scored (1, 0, or 0.5)"),
-    ("`tokens`, `tokenizer`", "length of the whole prompt, and who counted"),
-]
-
 
 def card_body(record: Record) -> str:
     """Everything below the YAML head."""
-    intro, loading, columns, labels = _intro, _loading, _COLUMNS, _labels
-    if record.get("family") == "images":
-        intro, loading, columns, labels = (
-            card_images.intro,
-            card_images.loading,
-            card_images.COLUMNS,
-            card_images.labels,
-        )
+    own = _family(record)
     sections = [
         f"# {record['title']}",
-        intro(record),
-        "## Load it\n\n" + loading(record) + _views(record),
-        "## Columns\n\n" + _table(["column", "what it holds"], columns),
-        "## How the labels were made\n\n" + labels(record),
+        f"{own.WHAT_A_ROW_IS} Made with `contextrl-data`.\n\n" + _table(["", ""], _facts(record)),
+        "## Load it\n\n" + _loading(record) + _views(record),
+        "## Columns\n\n" + _table(["column", "what it holds"], own.COLUMNS),
+        "## How the labels were made\n\n" + _labels(record),
         "## Funnel\n\n" + _funnel(record["funnel"]),
         "## Can a blind reader pick C+?\n\n" + _baselines(record),
         *(["## Audit\n\n" + audit_section(record["audit"])] if "audit" in record else []),
@@ -69,47 +46,32 @@ def card_body(record: Record) -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def _intro(record: Record) -> str:
-    distinct, counts = record["distinct"], record["counts"]
+def _family(record: Record) -> ModuleType:
+    return card_images if record.get("family") == "images" else card_coding
+
+
+def _facts(record: Record) -> list[tuple[str, str]]:
     splits = ", ".join(f"{name} {facts['rows']}" for name, facts in record["splits"].items())
-    kinds = ", ".join(f"{name} {count}" for name, count in counts["kind"].items())
-    facts = [
-        ("pairs (rows)", f"{record['rows']}: {splits}"),
-        ("kinds of C-", kinds),
-        (
-            "undirected pairs, groups, trajectories",
-            f"{distinct['pairs']}, {distinct['groups']}, {distinct['trajectories']}",
-        ),
-        ("repositories", ", ".join(f"`{name}` {count}" for name, count in counts["repo"].items())),
-        (
-            "models of the runs (rows)",
-            ", ".join(f"`{name or 'unknown'}` {count}" for name, count in counts["model"].items()),
-        ),
-    ]
+    found = [("pairs (rows)", f"{record['rows']}: {splits}"), *_family(record).counted(record)]
     if record.get("key"):
-        facts.append(("dataset key", f"`{record['key']}` (tag `data-{record['key']}` where it is published)"))
-    if record["tokens"]:
-        names = ", ".join(f"`{name}`" for name in counts["tokenizer"])
-        facts.append(
-            ("prompt tokens", f"median {record['tokens']['median']}, longest {record['tokens']['longest']} ({names})")
-        )
-    return (
-        "Each row is one contrastive context pair (Q, A, C+, C-): a question, an answer, the agent trajectory that "
-        "supports the answer, and a near-twin that does not. A model is trained, or probed, to tell which of the two "
-        "contexts the answer belongs to. Made with `contextrl-data`.\n\n" + _table(["", ""], facts)
-    )
+        found.append(("dataset key", f"`{record['key']}` (tag `data-{record['key']}` where it is published)"))
+    return found
 
 
 def _loading(record: Record) -> str:
-    split = next(iter(record["splits"]))
-    return (
-        "```python\nfrom datasets import load_dataset\n\n"
-        f'pairs = load_dataset("{PLACE_OF_REPO}", split="{split}")\n'
-        "pair = pairs[0]\n```\n\n"
-        "The prompt with both contexts as options A and B is built from the columns:\n\n"
-        "```python\nfrom contextrl_data.stages.prompt import choice_prompt\n\n"
-        'prompt, label = choice_prompt(pair), pair["correct_option"]\n```'
-    )
+    text: str = _family(record).LOADING
+    return text.format(repo=PLACE_OF_REPO, split=next(iter(record["splits"])))
+
+
+def _labels(record: Record) -> str:
+    counts = record["counts"]
+    judges = ", ".join(f"`{name or 'unknown'}` ({count} rows)" for name, count in counts["judge"].items())
+    verdicts = ", ".join(f"{name or 'none'} {count}" for name, count in counts["verdict"].items())
+    lines = [*_family(record).labels(record), f"Judged by {judges}. Verdicts: {verdicts}."]
+    text = "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1))
+    if record["checks"]:
+        text += "\n\n" + _table(["check", "outcome", "rows"], record["checks"])
+    return text
 
 
 def _views(record: Record) -> str:
@@ -118,23 +80,6 @@ def _views(record: Record) -> str:
         for name, view in record.get("views", {}).items()
     )
     return f"\n\nThe same pairs in the layouts of trainers, with their rows:\n{views}" if views else ""
-
-
-def _labels(record: Record) -> str:
-    judges = ", ".join(f"`{name or 'unknown'}` ({count} rows)" for name, count in record["counts"]["judge"].items())
-    lines = [
-        "1. Agent runs on known bugs are evaluated by running the tests; a fault of the surroundings is never a label.",
-        "2. Two runs make a pair when they edit the same function or class: of different issues (`sibling`), or of one "
-        "issue with different outcomes (`outcome`).",
-        "3. Edit commands, diffs, submissions and the issue text are masked; whose edited lines are masked too is the setting `mask.regions`.",
-        f"4. Judged by {judges}. Verdicts: "
-        + ", ".join(f"{name or 'none'} {count}" for name, count in record["counts"]["verdict"].items())
-        + ".",
-    ]
-    text = "\n".join(lines)
-    if record["checks"]:
-        text += "\n\n" + _table(["check", "outcome", "rows"], record["checks"])
-    return text
 
 
 def _funnel(funnel: Sequence[Record]) -> str:
@@ -185,12 +130,7 @@ def _sources(record: Record) -> str:
 def limits(record: Record) -> list[str]:
     """What a user must know before trusting the set, derived from the record."""
     counts, total = record["counts"], record["rows"]
-    found = card_images.own_limits(record) if record.get("family") == "images" else []
-    if scripted := counts.get("model", {}).get("scripted", 0):
-        found.append(
-            f"{scripted} of {total} rows show runs of the `scripted` agent, a deterministic policy that knows the "
-            "fix: they demonstrate the pipeline and are no evidence of what a model does."
-        )
+    found: list[str] = _family(record).own_limits(record)
     if ruled := counts["judge"].get("rules", 0):
         found.append(f"{ruled} of {total} rows were judged by fixed rules, not by a model or a person.")
     if unsure := counts["verdict"].get("UNCERTAIN", 0):
