@@ -109,7 +109,7 @@ class Mine(Gather[MineConfig]):
     """QUESTION (beside: `vectors`, and `second` where two encoders must disagree) -> IMAGE_CANDIDATE."""
 
     name = "mine"
-    version = 1
+    version = 2
     schema = IMAGE_CANDIDATE
 
     def fingerprint(self) -> str:
