@@ -35,7 +35,8 @@ from contextrl_data.stages.images.mine import Mine, MineConfig
 from contextrl_data.stages.images.propose import ChatProposeConfig, proposer
 from contextrl_data.stages.images.rendered import Render, Scenes
 from contextrl_data.stages.images.rerender import Rerender
-from contextrl_data.stages.images.select import ExportImages, SelectImages, SplitImages
+from contextrl_data.stages.images.select import ExportImages, SelectImages
+from contextrl_data.stages.images.split import SplitImages
 from contextrl_data.stages.images.verify import Accept, Measure, MeasureConfig, Similarity
 
 SHOWN = ("select", "split", "export")
@@ -69,7 +70,7 @@ def steps(config: ImagesConfig) -> list[Step]:
         Step(ImageRules(config.judge), after="collect" if len(ends) > 1 else ends[0]),
         Step(ImageDirect(config.direct), after="judge"),
         Step(SelectImages(config.select), after="direct"),
-        Step(SplitImages(config.split), after="select"),
+        Step(SplitImages(config.split, config.audit.duplicates), after="select"),
         Step(ExportImages(config.export), after="split"),
     ]
 

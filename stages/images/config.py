@@ -18,8 +18,8 @@ from contextrl_data.stages.images.propose import ProposeConfig, TemplateConfig
 from contextrl_data.stages.images.rendered import RenderConfig, ScenesConfig
 from contextrl_data.stages.images.rerender import RerenderConfig
 from contextrl_data.stages.images.select import ImageExportConfig, ImageSelectConfig
+from contextrl_data.stages.images.split import ImageSplitConfig
 from contextrl_data.stages.images.verify import AcceptConfig
-from contextrl_data.stages.splits import SplitConfig
 
 
 class ImagesConfig(StageConfig):
@@ -53,7 +53,7 @@ class ImagesConfig(StageConfig):
     """Both directions of a pair."""
     select: ImageSelectConfig = ImageSelectConfig()
     """How many pairs, under which shares and caps."""
-    split: SplitConfig = SplitConfig(validation=400, probe=400)
+    split: ImageSplitConfig = ImageSplitConfig()
     """Sizes of the held-out splits."""
     export: ImageExportConfig = ImageExportConfig()
     """The dataset folder."""
