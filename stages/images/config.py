@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
 
 from contextrl_data.pipeline.plan import RunSettings
 from contextrl_data.pipeline.stage import StageConfig
 from contextrl_data.stages.audit.config import AuditConfig
+from contextrl_data.stages.images.chat_judge import ImageChatJudgeConfig
 from contextrl_data.stages.images.directed import ImageDirectConfig
 from contextrl_data.stages.images.edit import EditConfig
 from contextrl_data.stages.images.embed import EmbedConfig
@@ -20,6 +23,16 @@ from contextrl_data.stages.images.rerender import RerenderConfig
 from contextrl_data.stages.images.select import ImageExportConfig, ImageSelectConfig
 from contextrl_data.stages.images.split import ImageSplitConfig
 from contextrl_data.stages.images.verify import AcceptConfig
+
+
+def _rules_unless_said(value: Any) -> Any:
+    return {"kind": "rules", **value} if isinstance(value, dict) else value
+
+
+ImageJudgeConfig = Annotated[
+    ImageRulesConfig | ImageChatJudgeConfig, Field(discriminator="kind"), BeforeValidator(_rules_unless_said)
+]
+"""Settings of whichever judge `kind` names."""
 
 
 class ImagesConfig(StageConfig):
@@ -47,8 +60,8 @@ class ImagesConfig(StageConfig):
     """Asks a model whether the answer truly flips; nobody is asked where it is not configured."""
     accept: AcceptConfig = AcceptConfig()
     """What the scores of an edited pair must be."""
-    judge: ImageRulesConfig = ImageRulesConfig()
-    """Who judges."""
+    judge: ImageJudgeConfig = ImageRulesConfig()
+    """Who judges: `kind: rules`, or `kind: chat` for a model."""
     direct: ImageDirectConfig = ImageDirectConfig()
     """Both directions of a pair."""
     select: ImageSelectConfig = ImageSelectConfig()
