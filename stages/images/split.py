@@ -21,6 +21,7 @@ from contextrl_data.stages.splits import SplitConfig, SplitPairs
 SMALLEST_CHAIN = 24
 """Rows that may always hang together, however small the set."""
 SIDES = ("pos", "neg")
+COLUMNS = [f"{what}_{side}" for what in ("image_id", "image") for side in SIDES]
 WINDOW = 256
 """Pictures in memory at a time."""
 
@@ -57,25 +58,27 @@ class SplitImages(SplitPairs):
 
     def links(self, rows: Rows) -> list[tuple[str, str]]:
         """Pictures that are nearly the same, by their ids, in a fixed order."""
-        twins = twins_among(sorted(self._pictures(rows), key=lambda one: one.key), self.twins)
+        total = len({row[f"image_id_{side}"] for row in rows.select(COLUMNS[:2]) for side in SIDES})
+        twins = twins_among(sorted(self._pictures(rows, total), key=lambda one: one.key), self.twins)
         return [(member("image_id", one), member("image_id", other)) for one, other in twins]
 
     def largest(self, rows: int) -> int:
         """How many rows twins may chain together."""
         return max(int(self.config.max_chain * rows), SMALLEST_CHAIN)
 
-    def _pictures(self, rows: Rows) -> Iterator[Picture]:
+    def _pictures(self, rows: Rows, total: int) -> Iterator[Picture]:
         """Hash and thumbnail of every picture, each looked at once."""
-        waiting = _distinct(rows)
+        waiting, done = _distinct(rows), 0
         with ThreadPoolExecutor(self.context.workers) as pool:
             while window := list(islice(waiting, WINDOW)):
                 yield from pool.map(lambda one: outline(one[1], one[0]), window)
+                done += len(window)
+                self.tell("pictures", done, total)
 
 
 def _distinct(rows: Rows) -> Iterator[tuple[str, bytes]]:
     seen: set[str] = set()
-    columns = [f"{what}_{side}" for what in ("image_id", "image") for side in SIDES]
-    for row in rows.select(columns):
+    for row in rows.select(COLUMNS):
         for side in SIDES:
             image_id: Any = row[f"image_id_{side}"]
             if image_id not in seen:
