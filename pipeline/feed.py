@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from contextrl_data.pipeline.counters import StageProgress
 from contextrl_data.pipeline.errors import InputError, StoreError
 from contextrl_data.pipeline.executors import Batch, Places
 from contextrl_data.pipeline.journal import Journal, digest_of
-from contextrl_data.pipeline.progress import Progress, StageProgress
+from contextrl_data.pipeline.progress import Progress
 from contextrl_data.pipeline.shards import ShardBuilder, stored_schema
 from contextrl_data.pipeline.stage import Drop, Keep, Map, Outcome, Row
 from contextrl_data.pipeline.store import SHARD_ROWS, StageFolder

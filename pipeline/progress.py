@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass, field
 from types import TracebackType
 
 from rich.console import Console
@@ -12,67 +11,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from contextrl_data.pipeline.counters import StageProgress, clock
 from contextrl_data.pipeline.manifest import Manifest
-from contextrl_data.pipeline.stage import Drop, Fail, Keep, Outcome
 
 PLAIN_EVERY = 15.0
 """Seconds between two lines of one stage where there is no terminal."""
-
-
-@dataclass
-class StageProgress:
-    """Counters of one stage while it runs."""
-
-    name: str
-    total: int | None
-    state: str = "running"
-    kept: int = 0
-    dropped: Counter[str] = field(default_factory=Counter)
-    failed: Counter[str] = field(default_factory=Counter)
-    resumed: int = 0
-    cost: float = 0.0
-    rows_out: int | None = None
-    started: float = field(default_factory=time.monotonic)
-    seconds: float | None = None
-
-    @property
-    def done(self) -> int:
-        """Input rows with an outcome."""
-        return self.kept + self.dropped.total() + self.failed.total()
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds of work."""
-        return self.seconds if self.seconds is not None else time.monotonic() - self.started
-
-    def count(self, outcome: Outcome) -> None:
-        """Add one outcome."""
-        match outcome:
-            case Keep(cost=cost):
-                self.kept += 1
-                self.cost += cost
-            case Drop(reason=reason, cost=cost):
-                self.dropped[reason] += 1
-                self.cost += cost
-            case Fail(boundary=boundary):
-                self.failed[boundary] += 1
-
-    def rate(self) -> float:
-        """Rows a second of this session (rows found finished do not count)."""
-        return (self.done - self.resumed) / max(self.elapsed, 1e-6)
-
-    def eta(self) -> str:
-        """Time left, as m:ss, or an empty string where it is not known."""
-        if self.total is None or self.state != "running" or self.done == self.resumed:
-            return ""
-        return clock((self.total - self.done) / max(self.rate(), 1e-6))
-
-
-def clock(seconds: float) -> str:
-    """Seconds as m:ss or h:mm:ss."""
-    whole = round(seconds)
-    hours, rest = divmod(whole, 3600)
-    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
 
 
 class Progress:
@@ -141,6 +84,9 @@ class PlainProgress(Progress):
 
     @staticmethod
     def _line(stage: StageProgress) -> str:
+        if stage.state == "running" and not stage.done and stage.step is not None:
+            left = f", {eta} left" if (eta := stage.step.eta()) else ""
+            return f"{stage.name}: {stage.step}, {stage.step.rate():.1f}/s{left}"
         if stage.state == "running" and not stage.done:
             return f"{stage.name}: {'' if stage.total is None else f'{stage.total:,} rows'}".rstrip(": ")
         of = f"/{stage.total:,}" if stage.total is not None and stage.state == "running" else ""
@@ -183,6 +129,16 @@ class LiveProgress(Progress):
     def _cells(stage: StageProgress) -> list[str | Text]:
         mark = {"running": "▸", "done": "✓", "reused": "·"}[stage.state]
         total = f"/{stage.total:,}" if stage.total is not None and stage.state == "running" else ""
+        step = stage.step if stage.state == "running" and not stage.done else None
+        if step is not None:
+            return [
+                f"{mark} {stage.name}",
+                str(step),
+                *[""] * 4,
+                f"{step.rate():.1f}/s",
+                clock(stage.elapsed),
+                step.eta(),
+            ]
         cells: list[str | Text] = [
             f"{mark} {stage.name}",
             f"{stage.done:,}{total}",

@@ -15,12 +15,13 @@ import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from contextrl_data.pipeline.counters import StageProgress
 from contextrl_data.pipeline.errors import ContextRLError, InputError, RunError
 from contextrl_data.pipeline.executors import Executor, Job
 from contextrl_data.pipeline.executors.local import LocalExecutor, cores
@@ -29,7 +30,7 @@ from contextrl_data.pipeline.journal import Journal
 from contextrl_data.pipeline.manifest import Manifest
 from contextrl_data.pipeline.origin import git_commit, package_version
 from contextrl_data.pipeline.plan import RunSettings, Step, inputs_of, keys_of
-from contextrl_data.pipeline.progress import Progress, StageProgress
+from contextrl_data.pipeline.progress import Progress
 from contextrl_data.pipeline.shards import describe_shards, stored_schema
 from contextrl_data.pipeline.stage import (
     Context,
@@ -38,6 +39,7 @@ from contextrl_data.pipeline.stage import (
     Sift,
     Source,
     Stage,
+    Tell,
 )
 from contextrl_data.pipeline.store import PLACE, StageFolder, count_ledger, write_atomic
 from contextrl_data.pipeline.stored import StoredRows
@@ -163,6 +165,8 @@ class Runner:
         shown: StageProgress,
     ) -> tuple[list[tuple[str, int]], dict[str, Any]]:
         started = time.monotonic()
+        if not isinstance(stage, Map):  # a map is shown by its rows, and its context goes to other processes
+            context = replace(context, tell=self._teller(shown))
         try:
             if isinstance(stage, Map) and main is not None:
                 self._map(stage, context, folder, main, shown)
@@ -178,6 +182,13 @@ class Runner:
             _spent(folder, time.monotonic() - started)
             raise
         return [], {}
+
+    def _teller(self, shown: StageProgress) -> Tell:
+        def tell(what: str, done: int, total: int | None = None) -> None:
+            shown.at(what, done, total)
+            self.progress.refresh()
+
+        return tell
 
     def _map(
         self, stage: Map[Any], context: Context, folder: StageFolder, main: StoredRows, shown: StageProgress

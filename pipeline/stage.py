@@ -75,6 +75,18 @@ class Rows(Protocol):
         ...
 
 
+class Tell(Protocol):
+    """Says how far a step inside a stage is, for the eyes of a person; may be called as often as one likes."""
+
+    def __call__(self, what: str, done: int, total: int | None = None) -> None:
+        """`done` of `total` things (None: not known) of a kind: `tell("pictures", 300, 5000)`."""
+        ...
+
+
+def silent(what: str, done: int, total: int | None = None) -> None:
+    """Where nobody watches."""
+
+
 @dataclass(frozen=True)
 class Context:
     """What a stage may know of its surroundings. Nothing here may change the rows that it returns."""
@@ -87,6 +99,8 @@ class Context:
     """How many workers share this stage."""
     run_id: str = ""
     """Labels outside resources (containers), so that they can be found and removed."""
+    tell: Tell = field(default=silent, compare=False)
+    """How a `Gather` or `Sift` says how far it is: see `Tell`."""
 
 
 C = TypeVar("C", bound=StageConfig)
@@ -117,6 +131,11 @@ class Stage(ABC, Generic[C]):
 
     def close(self) -> None:
         """Called once in every worker after the last row, also after an error."""
+
+    def tell(self, what: str, done: int, total: int | None = None) -> None:
+        """See `Tell`; nobody hears it where the stage is not opened by a runner."""
+        if (context := getattr(self, "context", None)) is not None:
+            context.tell(what, done, total)
 
 
 class Source(Stage[C]):

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from contextrl_data.pipeline.build import BuildFolder, builds, find_build
-from contextrl_data.pipeline.progress import clock
+from contextrl_data.pipeline.counters import clock
 
 MARKS = {"done": "✓", "failures": "!", "stopped": "▸", "waiting": " "}
 

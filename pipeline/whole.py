@@ -6,12 +6,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count, islice
 from typing import Any
 
+from contextrl_data.pipeline.counters import StageProgress
 from contextrl_data.pipeline.errors import StoreError
-from contextrl_data.pipeline.progress import StageProgress
 from contextrl_data.pipeline.shards import ShardBuilder, stored_schema
 from contextrl_data.pipeline.stage import Context, Drop, Gather, Gathered, Keep, Outcome, Sift, Source
 from contextrl_data.pipeline.store import LEDGER, SHARD_ROWS, StageFolder, ledger_row, table_of, write_table
 from contextrl_data.pipeline.stored import StoredRows
+
+WRITTEN = "rows written"
+"""The step of a stage that has said all it has to say."""
 
 
 def run_source(stage: Source[Any], context: Context, folder: StageFolder, shown: StageProgress) -> None:
@@ -72,10 +75,13 @@ def run_gather(
     try:
         result = stage.gather(main)
         rows = iter(result.rows)
-        data = 0
+        data = written = 0
         while window := list(islice(rows, SHARD_ROWS)):
             write_table(folder.data(data), table_of(window, stage.schema, stage.name))
             data += 1
+            written += len(window)
+            if shown.step is None or shown.step.what == WRITTEN or shown.step.done == shown.step.total:
+                context.tell(WRITTEN, written)
     finally:
         stage.close()
     _write_ledgers(stage, folder, main, result, data, shown)

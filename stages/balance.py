@@ -16,10 +16,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from contextrl_data.pipeline.stage import seed_of
+from contextrl_data.pipeline.stage import Tell, seed_of, silent
 
 _Z95 = 1.959963984540054
 _ROUNDING = 1e-9
+TELL_EVERY = 32
+"""Units between two words on how far the search is."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +78,15 @@ def band(rows: int, slack: float = 1.0) -> float:
     return max(slack * limit, min(1.0, limit)) if slack < 1 else limit
 
 
-def choose(units: Sequence[Unit], baselines: Sequence[str], limits: Limits, seed: int, fill: bool = True) -> Choice:
+def choose(
+    units: Sequence[Unit], baselines: Sequence[str], limits: Limits, seed: int, fill: bool = True, tell: Tell = silent
+) -> Choice:
     """Pick units; the same ones for any order of `units`.
 
     With `fill`, room that a kind leaves of its quota goes to the others.
     """
     ordered = sorted(units, key=lambda unit: (seed_of(seed, unit.id), unit.id))
-    search = _Search(ordered, len(baselines), limits)
+    search = _Search(ordered, len(baselines), limits, tell)
     search.run(limits.per_kind)
     if fill and limits.soft and search.total < limits.rows:
         search.run({kind: rows for kind, rows in limits.per_kind.items() if kind not in limits.soft})
@@ -101,7 +105,8 @@ def choose(units: Sequence[Unit], baselines: Sequence[str], limits: Limits, seed
 class _Search:
     """The state of the greedy choice; a step can be taken back."""
 
-    def __init__(self, units: Sequence[Unit], baselines: int, limits: Limits) -> None:
+    def __init__(self, units: Sequence[Unit], baselines: int, limits: Limits, tell: Tell) -> None:
+        self.tell = tell
         self.units, self.limits = units, limits
         self.tilts: npt.NDArray[np.float64] = np.array([u.tilt for u in units], float).reshape(len(units), baselines)
         self.rows: npt.NDArray[np.int64] = np.array([unit.rows for unit in units], int)
@@ -140,6 +145,8 @@ class _Search:
                 open_ &= self.total + self.rows <= self.limits.rows
             if inside.any():
                 balanced = len(self.taken)
+            if len(self.taken) % TELL_EVERY == 0:
+                self.tell("rows chosen", self.total, self.limits.rows)
         while len(self.taken) > balanced:
             self._add(self.taken[-1], -1)
 

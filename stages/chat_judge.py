@@ -10,23 +10,18 @@ A trajectory is data, and may say anything, also "answer VALID". What holds what
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import count
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from contextrl_data.pipeline.stage import Context, Drop, Keep, Map, Outcome, Row, StageConfig, seed_of
-from contextrl_data.stages.chat import ChatClient, ChatConfig, Malformed, TooLong
+from contextrl_data.stages.ballot import Vote, decide, fenced, fill, reader, reply_schema, token, vote_form
+from contextrl_data.stages.chat import ChatClient, ChatConfig, TooLong
 from contextrl_data.stages.judge import REASONS
 from contextrl_data.stages.prompt import transcript
 from contextrl_data.stages.rows import JUDGED
-
-NO_REASON = "none"
 
 SYSTEM = """\
 You check pairs for a dataset. A pair has two contexts, X and Y: records of two coding agents at work, in which some parts \
@@ -63,19 +58,7 @@ QUESTION = """\
 
 Is this pair VALID, INVALID or UNCERTAIN? Reply with the JSON object, its ticket included."""
 
-_SLOT = re.compile(r"\{\{|\}\}|\{(\w+)\}")
-_FENCED = re.compile(r"^\s*```(?:json)?\s*\n(.*?)\n\s*```\s*$", re.DOTALL)
-
-
-class Vote(BaseModel):
-    """One reply of the model."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    ticket: str
-    verdict: Literal["VALID", "INVALID", "UNCERTAIN"]
-    reason: Literal[(NO_REASON, *REASONS)]  # type: ignore[valid-type]
-    answer_1_belongs_to: Literal["X", "Y", "unclear"]
+FORM = vote_form(REASONS)
 
 
 class ChatJudgeConfig(StageConfig):
@@ -133,7 +116,7 @@ class ChatJudge(Map[ChatJudgeConfig]):
                 replies = list(pool.map(self._vote, ballots, range(len(ballots))))
         except TooLong:
             return Drop("too long for the judge")
-        verdict, reason = decide([reply[0] for reply in replies])
+        verdict, reason = decide([reply[0] for reply in replies], REASONS)
         cost = sum(reply[1] for reply in replies)
         if verdict == "INVALID":
             return Drop(f"judged invalid: {reason}", cost)
@@ -141,7 +124,7 @@ class ChatJudge(Map[ChatJudgeConfig]):
         return Keep([{**row, **found}], cost)
 
     def _vote(self, one: Ballot, number: int) -> tuple[tuple[str, str], float]:
-        reply = self._client.ask(one.messages, reader(one.ticket), sample=number, schema=reply_schema())
+        reply = self._client.ask(one.messages, reader(FORM, one.ticket), sample=number, schema=reply_schema(FORM))
         return weigh(reply.value, one.right), reply.cost
 
 
@@ -171,72 +154,8 @@ def ballot(config: ChatJudgeConfig, row: Row, number: int) -> Ballot:
     )
 
 
-def token(texts: Any, seed: int, row_id: str, *more: object) -> str:
-    """Sixteen hex digits that occur in none of the texts, the same on every run."""
-    held = list(texts)
-    return next(
-        found
-        for attempt in count()
-        if not any((found := f"{seed_of(seed, row_id, *more, attempt):016x}") in text for text in held)
-    )
-
-
-def fenced(name: str, text: str, fence: str) -> str:
-    """A block of data between lines that only this prompt's author can write."""
-    return f"===== {fence} begin {name} =====\n{text}\n===== {fence} end {name} ====="
-
-
-def fill(template: str, values: dict[str, str]) -> str:
-    """Put values into `{slots}`, in one pass: a slot's name inside a value stays what it is."""
-
-    def one(found: re.Match[str]) -> str:
-        if found.group(1) is None:
-            return found.group()[0]
-        return values.get(found.group(1), found.group())
-
-    return _SLOT.sub(one, template)
-
-
-def reply_schema() -> dict[str, Any]:
-    """JSON Schema of a vote."""
-    schema = Vote.model_json_schema()
-    schema.pop("description", None)
-    return schema
-
-
-def reader(ticket: str) -> Callable[[str], Vote]:
-    """A strict reader of replies that carry this ticket."""
-
-    def read(text: str) -> Vote:
-        inner = _FENCED.match(text)
-        try:
-            vote = Vote.model_validate_json(inner.group(1) if inner else text)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise Malformed(f"{where}: {first['msg']}" if where else first["msg"]) from None
-        if vote.ticket != ticket:
-            raise Malformed("the ticket is not the one in the instructions")
-        if (vote.verdict == "VALID") != (vote.reason == NO_REASON):
-            raise Malformed('the reason is "none" for VALID and one of the list otherwise')
-        return vote
-
-    return read
-
-
 def weigh(vote: Vote, right: str) -> tuple[str, str]:
     """What a vote counts for: VALID only from who could also tell the contexts apart."""
     if vote.verdict != "VALID" or vote.answer_1_belongs_to == right:
         return vote.verdict, "" if vote.verdict == "VALID" else str(vote.reason)
     return "UNCERTAIN", "evidence not shown" if vote.answer_1_belongs_to == "unclear" else "ambiguous label"
-
-
-def decide(votes: Sequence[tuple[str, str]]) -> tuple[str, str]:
-    """INVALID by majority; VALID where all votes are; UNCERTAIN otherwise, with the reason given most often."""
-    counts = Counter(verdict for verdict, _ in votes)
-    if counts["VALID"] == len(votes):
-        return "VALID", ""
-    invalid = 2 * counts["INVALID"] > len(votes)
-    reasons = Counter(reason for verdict, reason in votes if reason and (verdict == "INVALID" or not invalid))
-    worst = min(reasons, key=lambda reason: (-reasons[reason], REASONS.index(reason)))
-    return ("INVALID" if invalid else "UNCERTAIN"), worst

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from contextrl_data.pipeline.errors import ConfigError, InputError, StoreError
-from contextrl_data.pipeline.stage import Gather, Gathered, Row, Rows, StageConfig
+from contextrl_data.pipeline.stage import Gather, Gathered, Row, Rows, StageConfig, Tell, silent
 from contextrl_data.pipeline.store import disk_error, sha256_file
 from contextrl_data.stages.card import PROVENANCE, write_card
 from contextrl_data.stages.facts import FactCounter
@@ -77,7 +77,7 @@ class ExportPairs(Gather[ExportConfig]):
     def gather(self, rows: Rows) -> Gathered:
         """Write the folder below `files/dataset` of the stage's own folder."""
         target = self.context.folder / "files" / "dataset"
-        files, splits = write_dataset(target, rows, self.pair_schema(), self.config, self.counter)
+        files, splits = write_dataset(target, rows, self.pair_schema(), self.config, self.counter, self.tell)
         message = f"{sum(splits.values())} pairs: " + ", ".join(f"{name} {count}" for name, count in splits.items())
         return Gathered(rows=files, notes={"message": message, "splits": splits, "folder": "files/dataset"})
 
@@ -88,6 +88,7 @@ def write_dataset(
     schema: pa.Schema,
     config: ExportConfig | None = None,
     counter: type[FactCounter] = FactCounter,
+    tell: Tell = silent,
 ) -> tuple[list[Row], dict[str, int]]:
     """Write a dataset folder; return its parquet files as rows, and the rows of each split.
 
@@ -102,7 +103,7 @@ def write_dataset(
         shutil.rmtree(part, ignore_errors=True)
         (part / "data").mkdir(parents=True)
         facts = counter(config.title, config.benchmarks)
-        ids = _write_splits(part, rows, schema, splits, config.rows_per_file, facts)
+        ids = _write_splits(part, rows, schema, splits, config.rows_per_file, facts, tell)
         files = _read_back(part, ids)
         record = facts.finish(splits, files)
         if config.views:
@@ -128,10 +129,17 @@ def _split_sizes(rows: Rows) -> dict[str, int]:
 
 
 def _write_splits(
-    part: Path, rows: Rows, schema: pa.Schema, splits: dict[str, int], rows_per_file: int, facts: FactCounter
+    part: Path,
+    rows: Rows,
+    schema: pa.Schema,
+    splits: dict[str, int],
+    rows_per_file: int,
+    facts: FactCounter,
+    tell: Tell,
 ) -> dict[str, list[str]]:
     """One pass per split, one row group at a time; returns the ids written, by file."""
     ids: dict[str, list[str]] = {}
+    done = 0
     for split, count in splits.items():
         total = -(-count // rows_per_file)
         stream = (row for row in rows if row["split"] == split)
@@ -143,6 +151,8 @@ def _write_splits(
                     table = pa.Table.from_pylist(group, schema=schema)
                     writer.write_table(table, row_group_size=ROW_GROUP)
                     facts.see(split, group, table.nbytes)
+                    done += len(group)
+                    tell("pairs", done, sum(splits.values()))
     return ids
 
 

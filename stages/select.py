@@ -64,7 +64,7 @@ class SelectPairs(Gather[SelectConfig]):
         whole = {key: part for key, part in pairs.items() if len(part) > 1 or not self.config.both_directions}
         names = self.config.baselines or sorted({name for row in seen for name in row["blind_scores"]})
         units = [self._unit(key, part, names) for key, part in whole.items()]
-        choice = choose(units, names, self._limits(units), self.config.seed, self.config.fill)
+        choice = choose(units, names, self._limits(units), self.config.seed, self.config.fill, self.tell)
         chosen = set(choice.chosen)
         dropped = {
             row["id"]: choice.reasons.get(row["pair_id"], ONE_DIRECTION) for row in seen if row["pair_id"] not in chosen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, ClassVar
@@ -12,7 +12,12 @@ from pydantic import Field
 from contextrl_data.pipeline.stage import Gather, Gathered, Row, Rows, StageConfig
 from contextrl_data.stages.audit import summarise
 from contextrl_data.stages.balance import Limits, Unit, choose
+from contextrl_data.stages.components import Components, member
 from contextrl_data.stages.rows import PAIR
+
+GOES_FIRST = ("probe", "validation", "train")
+"""Of two pairs that are nearly the same, in two splits, the one that stands later here goes if nothing else decides."""
+TOO_NEAR = "nearly the same as a pair of another split"
 
 
 class SplitConfig(StageConfig):
@@ -41,39 +46,68 @@ class SplitPairs(Gather[SplitConfig]):
     def gather(self, rows: Rows) -> Gathered:
         """Assign whole connected components of pairs."""
         light = list(rows.select(["id", "pair_id", *self.kind_columns, *self.member_columns, "blind_scores"]))
-        components = _components(light, self.member_columns)
+        together = Components(light, self.member_columns)
+        links = self.links(rows)
+        cut = together.join(links, self.largest(len(light)))
+        components = together.parts()
         split_of = dict.fromkeys((row["id"] for row in light), "train")
         for name, wanted in (("probe", self.config.probe), ("validation", self.config.validation)):
             size = min(wanted, int(self.config.max_share * len(light)))
             free = [part for part in components if split_of[part[0]["id"]] == "train"]
             for row in _draw(free, light, size, self.config.seed, name, self.kind_columns):
                 split_of[row["id"]] = name
+        dropped = _too_near(cut, light, split_of, self.member_columns)
+        kept = [row for row in light if row["id"] not in dropped]
         return Gathered(
-            rows=({**row, "split": split_of[row["id"]]} for row in rows),
+            rows=({**row, "split": split_of[row["id"]]} for row in rows if row["id"] not in dropped),
+            dropped=dropped,
             funnel=[("independent components", len(components))],
-            notes=_notes(light, split_of, self.config, self.kind_columns),
+            notes={
+                **_notes(kept, split_of, self.config, self.kind_columns),
+                "largest_components": sorted(map(len, components), reverse=True)[:10],
+                "near_duplicates": {"links": len(links), "cut": len(cut)},
+            },
         )
 
+    def links(self, rows: Rows) -> list[tuple[str, str]]:
+        """Members that are nearly the same, two by two: they may not stand in two splits either."""
+        return []
 
-def _components(rows: Sequence[Row], columns: Sequence[str]) -> list[list[Row]]:
-    """Rows that hang together through shared members, in the order of their smallest id."""
-    parent: dict[str, str] = {}
+    def largest(self, rows: int) -> int:
+        """How many of so many rows `links` may chain together; what they would chain beyond it is dropped."""
+        return rows
 
-    def root(key: str) -> str:
-        parent.setdefault(key, key)
-        while parent[key] != key:
-            parent[key] = parent[parent[key]]
-            key = parent[key]
-        return key
 
-    for row in rows:
+def _too_near(
+    cut: Sequence[tuple[str, str]], rows: Sequence[Row], split_of: dict[str, str], columns: Sequence[str]
+) -> dict[str, str]:
+    """Rows that must go so that no cut link leads from one split to another, with the reason.
+
+    Pairs go whole, those with the most such links first: few go for many, whichever split they stand in.
+    """
+    pairs: dict[str, list[Row]] = defaultdict(list)
+    holders: dict[str, set[str]] = defaultdict(set)  # member -> the pairs that hold it, all of one split
+    for row in rows if cut else ():
+        pairs[row["pair_id"]].append(row)
         for column in columns:
-            member = root(f"group {row[column]}" if column == "group" else f"context {row[column]}")
-            parent[member] = root(f"pair {row['pair_id']}")
-    parts: dict[str, list[Row]] = {}
-    for row in sorted(rows, key=lambda row: str(row["id"])):
-        parts.setdefault(root(f"pair {row['pair_id']}"), []).append(row)
-    return list(parts.values())
+            holders[member(column, row[column])].add(row["pair_id"])
+    split = {pair: split_of[part[0]["id"]] for pair, part in pairs.items()}
+    near: dict[str, set[str]] = defaultdict(set)
+    for one, other in cut:
+        for left in holders[one]:
+            for right in holders[other]:
+                if split[left] != split[right]:
+                    near[left].add(right)
+                    near[right].add(left)
+    gone = []
+    while near:
+        worst = max(near, key=lambda pair: (len(near[pair]), GOES_FIRST.index(split[pair]), pair))
+        gone.append(worst)
+        for other in near.pop(worst):
+            near[other].discard(worst)
+            if not near[other]:
+                del near[other]
+    return {row["id"]: TOO_NEAR for pair in gone for row in pairs[pair]}
 
 
 def _draw(

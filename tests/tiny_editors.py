@@ -5,7 +5,6 @@ Their pictures are noise; what runs is the pipelines' own code.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import torch
 from diffusers import (
     AutoencoderKL,
     AutoencoderKLFlux2,
-    DDIMScheduler,
     FlowMatchEulerDiscreteScheduler,
     Flux2KleinPipeline,
     Flux2Transformer2DModel,
@@ -22,19 +20,17 @@ from diffusers import (
     StableDiffusionInpaintPipeline,
     StableDiffusionInstructPix2PixPipeline,
     StableDiffusionPipeline,
-    UNet2DConditionModel,
 )
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
-    CLIPTextConfig,
-    CLIPTextModel,
-    CLIPTokenizer,
     PreTrainedTokenizerFast,
     Qwen3Config,
     Qwen3ForCausalLM,
     T5Config,
     T5EncoderModel,
 )
+
+from contextrl_data.stages.images.editors.untrained import bytes_tokenizer, small_clip_text, small_stable_diffusion
 
 _CHAT = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% if m['content'] is string %}{{ m['content'] }}"
@@ -50,18 +46,13 @@ _STABLE = {
 def save(kind: str, folder: Path) -> Path:
     """Make and save `instruct`, `inpaint`, `text_only`, `kontext` or `klein`."""
     torch.manual_seed(0)
-    made = {"kontext": _kontext, "klein": _klein}[kind](folder) if kind not in _STABLE else _stable(kind, folder)
+    made = (
+        {"kontext": _kontext, "klein": _klein}[kind](folder)
+        if kind not in _STABLE
+        else small_stable_diffusion(*_STABLE[kind], folder)
+    )
     made.save_pretrained(folder / kind)
     return folder / kind
-
-
-def _bytes_clip(folder: Path) -> CLIPTokenizer:
-    """CLIP's tokenizer over single bytes."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    names = [*alphabet, *(f"{one}</w>" for one in alphabet), "<|startoftext|>", "<|endoftext|>"]
-    (folder / "vocab.json").write_text(json.dumps({name: place for place, name in enumerate(names)}))
-    (folder / "merges.txt").write_text("#version: 0.2\n")
-    return CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=77)
 
 
 def _bytes_fast(special: list[str], end: str, pad: str) -> PreTrainedTokenizerFast:
@@ -77,36 +68,8 @@ def _bytes_fast(special: list[str], end: str, pad: str) -> PreTrainedTokenizerFa
     return made
 
 
-def _clip_text(tokens: int) -> CLIPTextModel:
-    return CLIPTextModel(
-        CLIPTextConfig(
-            hidden_size=32, intermediate_size=37, num_attention_heads=4, num_hidden_layers=2, vocab_size=tokens,
-            projection_dim=32, bos_token_id=tokens - 2, eos_token_id=tokens - 1, pad_token_id=tokens - 1,
-        )
-    ).eval()  # fmt: skip
-
-
-def _stable(kind: str, folder: Path) -> Any:
-    pipeline, channels = _STABLE[kind]
-    tokenizer = _bytes_clip(folder)
-    unet = UNet2DConditionModel(
-        block_out_channels=(32, 64), layers_per_block=1, sample_size=32, in_channels=channels, out_channels=4,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        cross_attention_dim=32, norm_num_groups=8,
-    )  # fmt: skip
-    vae = AutoencoderKL(
-        block_out_channels=(32, 64), down_block_types=("DownEncoderBlock2D",) * 2,
-        up_block_types=("UpDecoderBlock2D",) * 2, latent_channels=4, norm_num_groups=8,
-    )  # fmt: skip
-    return pipeline(
-        vae=vae, text_encoder=_clip_text(len(tokenizer)), tokenizer=tokenizer, unet=unet,
-        scheduler=DDIMScheduler(beta_schedule="scaled_linear", clip_sample=False, steps_offset=1),
-        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
-    )  # fmt: skip
-
-
 def _kontext(folder: Path) -> Any:
-    tokenizer, second = _bytes_clip(folder), _bytes_fast([], "</s>", "<pad>")
+    tokenizer, second = bytes_tokenizer(folder), _bytes_fast([], "</s>", "<pad>")
     transformer = FluxTransformer2DModel(
         patch_size=1, in_channels=4, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2,
         joint_attention_dim=32, pooled_projection_dim=32, axes_dims_rope=(4, 4, 8), guidance_embeds=True,
@@ -116,7 +79,7 @@ def _kontext(folder: Path) -> Any:
         use_quant_conv=False, use_post_quant_conv=False, shift_factor=0.06, scaling_factor=1.5,
     )  # fmt: skip
     return FluxKontextPipeline(
-        scheduler=FlowMatchEulerDiscreteScheduler(), vae=vae, text_encoder=_clip_text(len(tokenizer)),
+        scheduler=FlowMatchEulerDiscreteScheduler(), vae=vae, text_encoder=small_clip_text(len(tokenizer)),
         tokenizer=tokenizer, tokenizer_2=second, transformer=transformer, image_encoder=None, feature_extractor=None,
         text_encoder_2=T5EncoderModel(
             T5Config(vocab_size=len(second), d_model=32, d_ff=37, d_kv=8, num_heads=4, num_layers=2)

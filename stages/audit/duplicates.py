@@ -129,12 +129,17 @@ def text_twins(rows: Sequence[Measured], config: DuplicateConfig) -> Iterator[tu
 
 
 def picture_twins(rows: Sequence[Measured], config: DuplicateConfig) -> Iterator[tuple[str, str]]:
+    """Keys of images of a dataset that look the same: see `twins_among`."""
+    yield from twins_among({one.key: one for row in rows for one in row.pictures or ()}.values(), config)
+
+
+def twins_among(given: Iterable[Picture], config: DuplicateConfig) -> Iterator[tuple[str, str]]:
     """Keys of images that look the same: perceptual hashes a few bits apart, and thumbnails that hardly differ.
 
     The second measure looks at the tenth of the picture that differs most, so that one scene in which a decisive
-    thing was changed is no duplicate.
+    thing was changed is no duplicate. What could not be decoded has no hash, and no twin.
     """
-    pictures = list({one.key: one for row in rows for one in row.pictures or () if one.phash}.values())
+    pictures = [one for one in given if one.phash]
     if len(pictures) < 2:
         return
     thumbs = [thumb_of(one) for one in pictures]

@@ -53,7 +53,23 @@ def describe(data: bytes) -> Picture:
     return _seen[key]
 
 
+def outline(data: bytes, key: str) -> Picture:
+    """Only what tells whether two images are nearly the same: hash and thumbnail, under a key of the caller's."""
+    opened = _open(data)
+    return Picture(key) if opened is None else Picture(key, {}, _phash(opened[1]), _thumb(opened[1]))
+
+
 def _describe(data: bytes, key: str) -> Picture:
+    opened = _open(data)
+    if opened is None:
+        return Picture(key)
+    image, rgb = opened
+    pixels = digest(f"{rgb.size}".encode() + rgb.tobytes())
+    return Picture(pixels, _values(image, rgb, len(data)), _phash(rgb), _thumb(rgb))
+
+
+def _open(data: bytes) -> tuple[Image.Image, Image.Image] | None:
+    """The image as its file holds it, and in RGB; None where it cannot be decoded."""
     try:
         from PIL import Image
     except ImportError as error:
@@ -63,13 +79,14 @@ def _describe(data: bytes, key: str) -> Picture:
             warnings.simplefilter("ignore")  # damaged metadata is one of the things that are measured
             image = Image.open(io.BytesIO(data))
             image.load()
-            rgb = image.convert("RGB")
+            return image, image.convert("RGB")
     except Exception:  # Pillow raises whatever its decoders do (OSError, ValueError, SyntaxError, struct.error, ...)
-        return Picture(key)
-    pixels = digest(f"{rgb.size}".encode() + rgb.tobytes())
-    return Picture(
-        pixels, _values(image, rgb, len(data)), _phash(rgb), rgb.convert("L").resize((THUMB, THUMB)).tobytes()
-    )
+        return None
+
+
+def _thumb(rgb: Image.Image) -> bytes:
+    small: bytes = rgb.convert("L").resize((THUMB, THUMB)).tobytes()
+    return small
 
 
 def _phash(image: Image.Image) -> bytes:

@@ -6,44 +6,9 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
-_UNITS_OF_TEN = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_SMALL = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
-_NUMBERS: dict[str, int | Fraction] = {
-    **{word: number for number, word in enumerate(_SMALL)},
-    **{word: 10 * number for number, word in enumerate(_UNITS_OF_TEN, 2)},
-    "none": 0,
-    "once": 1,
-    "single": 1,
-    "twice": 2,
-    "pair": 2,
-    "couple": 2,
-    "half": Fraction(1, 2),
-    "dozen": 12,
-}
-_SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9}
+from contextrl_data.stages.images.quantities import NUMBERS, UNITS, quantity, rounded, ungrouped
+
 _ARTICLES = {"a", "an", "the"}
 _SAME_WORDS = {
     "true": "yes", "y": "yes", "yeah": "yes", "yep": "yes", "correct": "yes",
@@ -52,41 +17,35 @@ _SAME_WORDS = {
 }  # fmt: skip
 _NOTHING = {"", "unknown", "unanswerable", "unsuitable", "unsuitable image", "n/a", "na", "nan", "not sure", "null"}
 
-_PI = Fraction(31415926535897932, 10**16)
-_UNITS: dict[str, tuple[str, Fraction]] = {}
-for _kind, _sizes in {
-    "length": {
-        "mm|millimeter|millimetre": "0.001", "cm|centimeter|centimetre": "0.01", "m|meter|metre": "1",
-        "km|kilometer|kilometre": "1000", "in|inch|inche|\"": "0.0254", "ft|foot|feet": "0.3048", "yd|yard": "0.9144",
-        "mi|mile": "1609.344",
-    },
-    "area": {"mm2": "0.000001", "cm2": "0.0001", "m2": "1", "km2": "1000000"},
-    "volume": {"ml|milliliter|millilitre|cm3": "0.001", "l|liter|litre": "1", "m3": "1000"},
-    "mass": {"mg|milligram": "0.001", "g|gram": "1", "kg|kilogram|kilo": "1000", "t|ton|tonne": "1000000",
-             "lb|pound": "453.59237", "oz|ounce": "28.349523125"},
-    "time": {"ms|millisecond": "0.001", "s|sec|second": "1", "min|minute": "60", "h|hr|hour": "3600", "day": "86400"},
-    "angle": {"°|deg|degree": "1", "rad|radian": str(180 / _PI)},
-    "share": {"%|percent|percentage|pct": "1"},
-    "money": {"$|dollar|usd": "1", "cent|¢": "0.01"},
-    "money:eur": {"€|euro|eur": "1"},
-    "money:gbp": {"£|gbp": "1"},
-    "temperature:c": {"°c|celsius": "1"},
-    "temperature:f": {"°f|fahrenheit": "1"},
-}.items():  # fmt: skip
-    for _names, _size in _sizes.items():
-        for _name in _names.split("|"):
-            _UNITS[_name] = (_kind, Fraction(_size))
-
-_MARKED = str.maketrans({"²": "2", "³": "3", "½": " 1/2", "¼": " 1/4", "¾": " 3/4", "×": "x", "−": "-", "–": "-"})
-_NUMBER = re.compile(r"^([-+]?)(?:(\d+)\s+(\d+)/(\d+)|(\d+)/(\d+)|(\d+(?:\.\d*)?|\.\d+)(?:e([-+]?\d{1,3}))?)")
-_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_MARKED = str.maketrans({"½": " 1/2", "¼": " 1/4", "¾": " 3/4", "×": "x"})
+_DASHES = str.maketrans(dict.fromkeys("−–—‐‑", "-"))
+_RAISED = re.compile("[⁰¹²³⁴-⁹⁺⁻]+")
+_LATEX = [
+    (re.compile(r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}"), r" \1/\2"),
+    (re.compile(r"\\sqrt\{([^{}]*)\}"), r"√\1"),
+    (re.compile(r"\\(?:text|mathrm|mbox|mathbf)\{([^{}]*)\}"), r"\1"),
+    (re.compile(r"\^\{?\\circ\}?"), "°"),
+    (re.compile(r"\\(?:left|right|[,;! ])"), ""),
+    (re.compile(r"\\(?:times|cdot)"), " x "),
+    *((re.compile(rf"\\{name}(?![a-z])"), mark) for name, mark in (
+        ("pi", "π"), ("%", "%"), ("approx", "≈"), ("leq?", "≤"), ("geq?", "≥"), ("pm", "±"),
+    )),
+]  # fmt: skip
 _SPLIT = re.compile(r"\s*(?:,|;|\band\b|&|/(?!\d))\s*")
 _EDGES = " \t\n\r.,;:!?'\"`()[]{}*_"
 _LETTER = re.compile(r"^\(?([A-Za-z])\)?[.):]?$")
+_POINT = re.compile(r"^(?:[a-z]['′]?\s*=?\s*)?(?:\(([^()\[\]]*)[\])]|\[([^()\[\]]*)\))$")
+_ASSIGNED = re.compile(r"^[a-zα-ω]['′]?\s*=\s*(?=\S)")
+_ONE = r"([-+]?[$€£¥₹]?\d+(?:\.\d+)?)"
+_RANGE = re.compile(rf"^(?:from\s+)?{_ONE}\s*((?!to\b)[a-z%°]*)\s*(?:-|to\b)\s*{_ONE}(?:\s*([a-z%°][^\d]*))?$")
+_BETWEEN = re.compile(rf"^between\s+{_ONE}\s*((?!and\b)[a-z%°]*)\s+and\s+{_ONE}(?:\s*([a-z%°][^\d]*))?$")
+_TIME = re.compile(r"^(\d{1,2})(?::([0-5]\d))?(?::([0-5]\d))?(?:\s*([ap])\.?\s?m)?$")
+_OCLOCK = re.compile(r"^([a-z]+|\d{1,2})\s*o\W?clock$")
+_COMMA_DECIMAL = re.compile(r"^[-+]?\d+,\d{1,2}(?:\s*[^\d\s,;][^\d,;]*)?$")
+_SIGN = re.compile(r"(?<![\w)])-\s*(?=[\d.√π(])|(?<![\w)])-(?=[a-z]\b)|(?<=\w)-$")
+_MAYBE_SIGN = re.compile(r"(?<=[\w)])(?:-|\s+-\s+)(?=[\d.√π(])")
 LONGEST = 300
 """A longer answer, in characters, is compared as it is."""
-DIGITS = 3
-"""Significant digits at which two numbers count as one: 3.14 is 3.142."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +55,8 @@ class Meaning:
     key: str
     bare: str
     """The key without its unit; equal to `key` where there is none."""
+    others: tuple[str, ...] = ()
+    """Keys of other ways to read it: "1,5" may be a list or a number, 50 % is 0.5."""
 
 
 def resolve(answer: str | None, choices: Sequence[str] | None) -> str:
@@ -119,21 +80,27 @@ def meaning(answer: str) -> Meaning | None:
     True
     >>> meaning("red and blue") == meaning("Blue, red."), meaning("unanswerable")
     (True, None)
+    >>> meaning("(0, -1)") == meaning("(0, 1)") or meaning("(1, 2)") == meaning("(2, 1)")
+    False
     """
-    text = unicodedata.normalize("NFKC", answer.translate(_MARKED)).casefold()
-    text = _THOUSANDS.sub("", " ".join(text.split())).strip(_EDGES)
+    marked = " ".join(_plain(answer).split()).strip(" .,;:!?")
+    if point := _point(marked):
+        return point
+    text = ungrouped(marked.strip(_EDGES))
     if text in _NOTHING:
         return None
     if len(text) > LONGEST:
         return Meaning(text, text)
-    single = _measure(text)
+    single = _measure(text) or _measure(_ASSIGNED.sub("", text))
     if single is not None:
         return single
-    parts = [part.strip(_EDGES) for part in _SPLIT.split(text)]
-    items = sorted({(found.key, found.bare) for part in parts if part and (found := _measure(part) or _words(part))})
-    if not items:
+    found = [_measure(part) or _words(part) for one in _SPLIT.split(text) if (part := one.strip(_EDGES))]
+    if not found:
         return Meaning(text, text)
-    return Meaning("\n".join(key for key, _ in items), "\n".join(sorted({bare for _, bare in items})))
+    if len(found) == 1:
+        return found[0]
+    keys, bare = ("\n".join(sorted(set(names))) for names in ([one.key for one in found], [one.bare for one in found]))
+    return Meaning(keys, bare, tuple(_other_readings(text, found)))
 
 
 def codes(answers: Iterable[str]) -> list[int]:
@@ -151,100 +118,128 @@ def codes(answers: Iterable[str]) -> list[int]:
         return key
 
     for one in found:
-        if one is not None and one.bare in numbers:
+        if one is None:
+            continue
+        if one.bare in numbers:
             parent[root(one.key)] = root(one.bare)
+        for other in one.others:
+            parent[root(one.key)] = root(other)
     known: dict[str, int] = {}
     return [-1 if one is None else known.setdefault(root(one.key), len(known)) for one in found]
 
 
 def differ(one: Meaning | None, other: Meaning | None) -> bool:
-    """Whether two answers are surely different: neither says nothing, and no unit left out could make them one."""
-    if one is None or other is None or one.key == other.key:
+    """Whether two answers are surely different: neither says nothing, and no unit left out and no other way to read
+    them could make them one."""
+    if one is None or other is None or {one.key, *one.others} & {other.key, *other.others}:
         return False
     bare = one.key == one.bare or other.key == other.bare
     return not (bare and one.bare == other.bare)
 
 
+def _plain(answer: str) -> str:
+    """Typography and LaTeX set aside."""
+    text = _RAISED.sub(lambda found: "^" + unicodedata.normalize("NFKC", found.group()), answer.translate(_MARKED))
+    text = unicodedata.normalize("NFKC", text).translate(_DASHES).casefold()
+    if len(text) <= LONGEST:
+        if "\\" in text:
+            for pattern, mark in _LATEX:
+                text = pattern.sub(mark, text)
+        if text.startswith("$") and text.rstrip(" .").endswith("$") and len(text) > 2:
+            text = text.strip("$ .")
+    return text
+
+
+def _point(text: str) -> Meaning | None:
+    """Numbers in round brackets are in order: a point, an interval."""
+    found = _POINT.match(text)
+    if found is None or len(text) > LONGEST:
+        return None
+    parts = [part.strip() for part in re.split("[,;]", found[1] if found[1] is not None else found[2])]
+    values = [_measure(part) for part in parts if part]
+    if len(values) < 2 or len(values) != len(parts) or any(re.match(r"[-+]?0\d", part) for part in parts):
+        return None
+    known = [one for one in values if one is not None]
+    return _in_order(known) if len(known) == len(values) else None
+
+
+def _in_order(values: Sequence[Meaning]) -> Meaning:
+    return Meaning(f"({', '.join(one.key for one in values)})", f"({', '.join(one.bare for one in values)})")
+
+
+def _other_readings(text: str, found: Sequence[Meaning]) -> Iterable[str]:
+    """What a list may be beside a list: a number with a decimal comma, a point."""
+    if _COMMA_DECIMAL.match(text) and (decimal := _measure(text.replace(",", ".", 1))):
+        yield decimal.key
+    if all(one.key.startswith("#") for one in found):
+        yield _in_order(found).key
+
+
 def _measure(text: str) -> Meaning | None:
-    """A number with or without its unit; None where the text is something else."""
-    found = _number(text)
+    """A number with or without its unit, a range of numbers, a time; None where the text is something else."""
+    special = _range(text) or _time(text)
+    if special is not None:
+        return special
+    found = quantity(text)
+    if found is None or re.search(r"[,;]|\band\b", found.rest):
+        return None
+    bare = f"#{rounded(found.said)}"
+    unit = found.rest.strip(_EDGES).replace("^", "").replace("square ", "").replace("sq ", "") if found.rest else ""
+    if not unit:
+        return Meaning(f"#{rounded(found.value)}", bare)
+    squared = "2" if "square " in found.rest or "sq " in found.rest else ""
+    known = UNITS.get(unit + squared) or UNITS.get(_singular(unit) + squared)
+    if known is None and " " not in unit and squared:
+        known = UNITS.get({"meter": "m", "centimeter": "cm", "kilometer": "km"}.get(_singular(unit), unit) + squared)
+    if known is None:  # "3 dogs": the count is what the question asked for, and the noun what it named
+        return Meaning(f"#{rounded(found.value)} {_fold_words(unit)}", f"#{rounded(found.value)}")
+    kind, size = known
+    share = (f"#{rounded(found.value / 100)}",) if kind == "share" else ()
+    return Meaning(f"#{rounded(found.value * size)} {kind}", bare, share)
+
+
+def _range(text: str) -> Meaning | None:
+    """ "5-10 cm", "from 5 to 10 cm", "between 5 and 10 cm"."""
+    found = _RANGE.match(text) or _BETWEEN.match(text)
     if found is None:
         return None
-    value, rest = found
-    unit = rest.strip(_EDGES).replace("^", "").replace("square ", "").replace("sq ", "") if rest else ""
-    squared = "2" if rest and ("square " in rest or "sq " in rest) else ""
-    if not unit:
-        return Meaning(f"#{_rounded(value)}", f"#{_rounded(value)}")
-    known = _UNITS.get(unit + squared) or _UNITS.get(_singular(unit) + squared)
-    if known is None and " " not in unit and squared:
-        known = _UNITS.get({"meter": "m", "centimeter": "cm", "kilometer": "km"}.get(_singular(unit), unit) + squared)
-    if known is None:  # "3 dogs": the count is what the question asked for, and the noun what it named
-        return Meaning(f"#{_rounded(value)} {_fold_words(unit)}", f"#{_rounded(value)}")
-    kind, size = known
-    return Meaning(f"#{_rounded(value * size)} {kind}", f"#{_rounded(value)}")
+    low, unit, high, last = (part or "" for part in found.groups())
+    ends = [quantity(f"{low} {unit or last}".strip()), quantity(f"{high} {last or unit}".strip())]
+    sides = [_measure(f"{rounded(end.value)} {end.rest}".strip()) for end in ends if end is not None]
+    known = [one for one in sides if one is not None]
+    return _joined_range(known) if len(known) == len(ends) else None
 
 
-def _number(text: str) -> tuple[Fraction, str] | None:
-    """A leading number, in digits or in words, and what follows it."""
-    sign = -1 if text.startswith(("-", "minus ")) else 1
-    for mark in ("$", "€", "£"):
-        if text.removeprefix("-").startswith(mark):
-            inner = _number(text.removeprefix("-").removeprefix(mark).strip())
-            return (sign * inner[0], mark) if inner and not inner[1] else None
-    if found := _NUMBER.match(text):
-        whole = found.groups()
-        if whole[1]:
-            if not int(whole[3]):
-                return None
-            value = int(whole[1]) + Fraction(int(whole[2]), int(whole[3]))
-        elif whole[4]:
-            if not int(whole[5]):
-                return None
-            value = Fraction(int(whole[4]), int(whole[5]))
-        else:
-            value = Fraction(whole[6]) * Fraction(10) ** int(whole[7] or 0)
-        rest = text[found.end() :]
-        if rest[:1] and (rest[0] in ":/.-" or rest[0].isdigit()):
-            return None  # a time, a date, a range, a version
-        return (-value if whole[0] == "-" else value), rest.strip()
-    return _spelt(text.removeprefix("minus ").replace("-", " ").split(), sign)
+def _joined_range(ends: Sequence[Meaning]) -> Meaning:
+    return Meaning("..".join(one.key for one in ends), "..".join(one.bare for one in ends))
 
 
-def _spelt(words: list[str], sign: int) -> tuple[Fraction, str] | None:
-    """ "two hundred and five metres" -> (205, "metres")."""
-    total = current = Fraction(0)
-    taken = 0
-    for place, word in enumerate(words):
-        if word in _NUMBERS:
-            current += Fraction(_NUMBERS[word])
-        elif word in _SCALES and taken:
-            current *= _SCALES[word]
-            if _SCALES[word] > 100:
-                total, current = total + current, Fraction(0)
-        elif word not in ("and", "a") or not place + 1 < len(words) or words[place + 1] not in _NUMBERS:
-            break
-        taken = place + 1
-    if not taken or (taken == 1 and words[0] == "a"):
+def _time(text: str) -> Meaning | None:
+    """ "3:30", "3:30 pm" (which is 15:30), "3 o'clock"."""
+    if whole := _OCLOCK.match(text):
+        hour = whole[1] if whole[1].isdigit() else str(NUMBERS.get(whole[1], ""))
+        return Meaning(f"@{int(hour)}:00", f"@{int(hour)}:00") if hour.isdigit() else None
+    found = _TIME.match(text)
+    if found is None or not (found[2] or found[4]) or int(found[1]) > 24:
         return None
-    return sign * (total + current), " ".join(words[taken:])
-
-
-def _rounded(value: Fraction) -> str:
-    """Three significant digits, except that whole numbers keep all of theirs: 1999 is not 2000."""
-    if value.denominator == 1:
-        return str(value.numerator)
-    return f"{float(value):.{DIGITS}g}" if abs(value) < 10**DIGITS else str(round(value))
+    rest = f":{found[2] or '00'}" + (f":{found[3]}" if found[3] else "")
+    bare = f"@{int(found[1])}{rest}"
+    if not found[4]:
+        return Meaning(bare, bare)
+    hour_of_day = int(found[1]) % 12 + (12 if found[4] == "p" else 0)
+    return Meaning(f"{bare} {found[4]}m", bare, (f"@{hour_of_day}{rest}",))
 
 
 def _words(text: str) -> Meaning:
-    folded = _fold_words(text)
-    return Meaning(folded, folded)
+    """Words; where a dash may be a sign or a hyphen, both readings."""
+    plain = _fold_words(_MAYBE_SIGN.sub(" ", text))
+    folded = _fold_words(_MAYBE_SIGN.sub(" −", text))
+    return Meaning(folded, folded, (plain,) if plain != folded else ())
 
 
 def _fold_words(text: str) -> str:
-    words = [
-        word for word in re.sub(r"[^\w\s%$€£°+\-#.]", " ", text).replace("-", " ").split() if word not in _ARTICLES
-    ]
+    signed = _SIGN.sub("−", text).replace("-", " ")
+    words = [word for word in re.sub(r"[^\w\s%$€£¥₹°+−#.<>≤≥±√π∞]", " ", signed).split() if word not in _ARTICLES]
     kept = [_SAME_WORDS.get(single, single) for single in (_singular(word.strip(".")) for word in words)]
     return " ".join(kept) or text
 

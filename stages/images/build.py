@@ -20,9 +20,10 @@ from contextrl_data.pipeline.build import run_build
 from contextrl_data.pipeline.errors import ConfigError, MissingExtra
 from contextrl_data.pipeline.plan import Step
 from contextrl_data.pipeline.progress import progress_for
-from contextrl_data.pipeline.stage import Gather
+from contextrl_data.pipeline.stage import Gather, Stage
 from contextrl_data.stages.chat import require_model
 from contextrl_data.stages.finish import finish_build
+from contextrl_data.stages.images.chat_judge import ImageChatJudge, ImageChatJudgeConfig
 from contextrl_data.stages.images.collect import Collect, CollectConfig, Questions
 from contextrl_data.stages.images.config import ImagesConfig
 from contextrl_data.stages.images.directed import ImageDirect
@@ -35,7 +36,8 @@ from contextrl_data.stages.images.mine import Mine, MineConfig
 from contextrl_data.stages.images.propose import ChatProposeConfig, proposer
 from contextrl_data.stages.images.rendered import Render, Scenes
 from contextrl_data.stages.images.rerender import Rerender
-from contextrl_data.stages.images.select import ExportImages, SelectImages, SplitImages
+from contextrl_data.stages.images.select import ExportImages, SelectImages
+from contextrl_data.stages.images.split import SplitImages
 from contextrl_data.stages.images.verify import Accept, Measure, MeasureConfig, Similarity
 
 SHOWN = ("select", "split", "export")
@@ -66,10 +68,10 @@ def steps(config: ImagesConfig) -> list[Step]:
         *sources,
         *(step for chain in methods for step in chain),
         *_joined(Collect(CollectConfig()), ends),
-        Step(ImageRules(config.judge), after="collect" if len(ends) > 1 else ends[0]),
+        Step(_judge(config), after="collect" if len(ends) > 1 else ends[0]),
         Step(ImageDirect(config.direct), after="judge"),
         Step(SelectImages(config.select), after="direct"),
-        Step(SplitImages(config.split), after="select"),
+        Step(SplitImages(config.split, config.audit.duplicates), after="select"),
         Step(ExportImages(config.export), after="split"),
     ]
 
@@ -126,6 +128,13 @@ def _edited(config: ImagesConfig, edit: EditConfig, questions: str) -> list[Step
         *flip,
         Step(Accept(config.accept), after="flip" if flip else "similarity"),
     ]
+
+
+def _judge(config: ImagesConfig) -> Stage[Any]:
+    if not isinstance(config.judge, ImageChatJudgeConfig):
+        return ImageRules(config.judge)
+    require_model(config.judge.chat, "judge")
+    return ImageChatJudge(config.judge)
 
 
 def _joined(stage: Gather[Any], ends: list[str]) -> list[Step]:

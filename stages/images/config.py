@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
 
 from contextrl_data.pipeline.plan import RunSettings
 from contextrl_data.pipeline.stage import StageConfig
 from contextrl_data.stages.audit.config import AuditConfig
+from contextrl_data.stages.images.chat_judge import ImageChatJudgeConfig
 from contextrl_data.stages.images.directed import ImageDirectConfig
 from contextrl_data.stages.images.edit import EditConfig
 from contextrl_data.stages.images.embed import EmbedConfig
@@ -18,8 +21,18 @@ from contextrl_data.stages.images.propose import ProposeConfig, TemplateConfig
 from contextrl_data.stages.images.rendered import RenderConfig, ScenesConfig
 from contextrl_data.stages.images.rerender import RerenderConfig
 from contextrl_data.stages.images.select import ImageExportConfig, ImageSelectConfig
+from contextrl_data.stages.images.split import ImageSplitConfig
 from contextrl_data.stages.images.verify import AcceptConfig
-from contextrl_data.stages.splits import SplitConfig
+
+
+def _rules_unless_said(value: Any) -> Any:
+    return {"kind": "rules", **value} if isinstance(value, dict) else value
+
+
+ImageJudgeConfig = Annotated[
+    ImageRulesConfig | ImageChatJudgeConfig, Field(discriminator="kind"), BeforeValidator(_rules_unless_said)
+]
+"""Settings of whichever judge `kind` names."""
 
 
 class ImagesConfig(StageConfig):
@@ -47,13 +60,13 @@ class ImagesConfig(StageConfig):
     """Asks a model whether the answer truly flips; nobody is asked where it is not configured."""
     accept: AcceptConfig = AcceptConfig()
     """What the scores of an edited pair must be."""
-    judge: ImageRulesConfig = ImageRulesConfig()
-    """Who judges."""
+    judge: ImageJudgeConfig = ImageRulesConfig()
+    """Who judges: `kind: rules`, or `kind: chat` for a model."""
     direct: ImageDirectConfig = ImageDirectConfig()
     """Both directions of a pair."""
     select: ImageSelectConfig = ImageSelectConfig()
     """How many pairs, under which shares and caps."""
-    split: SplitConfig = SplitConfig(validation=400, probe=400)
+    split: ImageSplitConfig = ImageSplitConfig()
     """Sizes of the held-out splits."""
     export: ImageExportConfig = ImageExportConfig()
     """The dataset folder."""

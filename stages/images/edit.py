@@ -42,7 +42,7 @@ class Edit(Map[EditConfig]):
     """PROPOSAL -> IMAGE_CANDIDATE, one row an attempt, ids ending in `#0`, `#1`, ..."""
 
     name = "edit"
-    version = 1
+    version = 2
     schema = IMAGE_CANDIDATE
     work = "thread"
     dear = True
@@ -92,8 +92,7 @@ class Edit(Map[EditConfig]):
             return "the editor returned the same picture"
         return made
 
-    @staticmethod
-    def _candidate(row: Row, attempt: int, made: Image) -> Row:
+    def _candidate(self, row: Row, attempt: int, made: Image) -> Row:
         base = row["base"]
         out = io.BytesIO()
         made.save(out, "PNG")
@@ -106,6 +105,7 @@ class Edit(Map[EditConfig]):
             "answer": row["answer_neg"],
             "facts": "",  # those of the first no longer hold
             "scene": base["scene"] or base["image_id"],
+            "source": f"{base['source']} (edited by {self.config.editor.label})",
         }
         return {
             "id": f"{pair_id('edited', base['id'])}#{attempt}",

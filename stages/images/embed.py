@@ -16,7 +16,7 @@ import orjson
 from pydantic import Field
 
 from contextrl_data.pipeline.errors import ConfigError, InputError
-from contextrl_data.pipeline.stage import Gather, Gathered, Row, Rows, StageConfig
+from contextrl_data.pipeline.stage import Gather, Gathered, Row, Rows, StageConfig, Tell, silent
 from contextrl_data.stages.images.decode import MAX_PIXELS, BadImage, decode_rgb
 from contextrl_data.stages.images.encoders import Encoder, EncoderConfig, PrecomputedConfig, load_encoder
 from contextrl_data.stages.images.encoders.efficientnet import EfficientNetConfig
@@ -61,7 +61,7 @@ class Embed(Gather[EmbedConfig]):
         encoder = self.config.encoder
         if isinstance(encoder, PrecomputedConfig):
             return _precomputed(encoder, rows)
-        work = _Work(self.config)
+        work = _Work(self.config, self.tell)
         return Gathered(work.run(rows), work.dropped, notes=work.notes)
 
 
@@ -82,11 +82,13 @@ def identity(config: EmbedConfig) -> str:
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
 
-def vectors_of(config: EmbedConfig, rows: Any, notes: dict[str, Any]) -> tuple[dict[str, Half], dict[str, str]]:
+def vectors_of(
+    config: EmbedConfig, rows: Any, notes: dict[str, Any], tell: Tell = silent
+) -> tuple[dict[str, Half], dict[str, str]]:
     """Vectors of pictures, and the reasons of those without one, by image id. `rows` need `select` alone."""
     if isinstance(config.encoder, PrecomputedConfig):
         raise ConfigError("pictures that are made here cannot be embedded before", "name an encoder that runs")
-    work = _Work(config)
+    work = _Work(config, tell)
     found = {row["id"]: row["vector"] for row in work.run(rows)}
     notes |= work.notes
     return found, work.bad
@@ -97,6 +99,7 @@ class _Work:
     """One pass over the rows: decode in threads, encode here, save now and then."""
 
     config: EmbedConfig
+    tell: Tell = silent
     dropped: dict[str, str] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=lambda: {"embedded": 0, "reused": 0})
     bad: dict[str, str] = field(default_factory=dict)
@@ -104,6 +107,8 @@ class _Work:
     _unsaved: list[tuple[str, Half]] = field(default_factory=list)
     _encoder: Encoder | None = None
     _width: int = 0
+    _read: int = 0
+    """Rows seen so far."""
 
     def __post_init__(self) -> None:
         self.store = VectorStore((self.config.cache_dir or default_folder()) / identity(self.config))
@@ -116,6 +121,7 @@ class _Work:
             try:
                 for batch in self._batches(rows, pool, asked):
                     yield from self._finish(batch, asked)
+                    self.tell("rows", self._read, len(rows))
                 self._save()
             finally:
                 if self._encoder is not None:
@@ -140,6 +146,7 @@ class _Work:
         seen: set[str] = set()
         for row in rows.select(["id", "image_id", "image"]):
             image_id = row["image_id"]
+            self._read += 1
             if image_id in self.bad:
                 self.dropped[row["id"]] = self.bad[image_id]
                 continue

@@ -49,7 +49,7 @@ class Flip(Map[FlipConfig]):
     """IMAGE_CANDIDATE -> the same with `flip_first` and `flip_second`; nothing is decided here."""
 
     name = "flip"
-    version = 1
+    version = 2
     schema = IMAGE_CANDIDATE
     work = "thread"
     dear = True

@@ -32,7 +32,7 @@ class ImageRulesConfig(StageConfig):
     """Settings of `judge` where no model is configured."""
 
     kind: Literal["rules"] = "rules"
-    """Rules judge."""
+    """Rules judge; `chat` for a model that sees the pictures."""
     max_size_ratio: float = Field(default=1.5, ge=1)
     """Ratio of the pictures' widths, heights or pixels above which their format alone tells them apart."""
     uncertain: Literal["keep", "drop"] = "drop"
@@ -43,19 +43,21 @@ class ImageRules(Map[ImageRulesConfig]):
     """IMAGE_CANDIDATE -> JUDGED_CANDIDATE."""
 
     name = "judge"
+    version = 2
     schema = JUDGED_CANDIDATE
     work = "process"
 
     def process(self, row: Row) -> Outcome:
         """Drop what a rule refuses; mark or drop what a rule doubts."""
-        if (flaw := next(self._flaws(row), None)) is not None:
+        if (flaw := next(self.flaws(row), None)) is not None:
             return Drop(f"judged invalid: {flaw}")
         doubt = next(_doubts(row), None)
         if doubt is not None and self.config.uncertain == "drop":
             return Drop(f"judged uncertain: {doubt}")
         return Keep([{**row, "verdict": "UNCERTAIN" if doubt else "VALID", "judge": "rules"}])
 
-    def _flaws(self, row: Row) -> Iterator[str]:
+    def flaws(self, row: Row) -> Iterator[str]:
+        """Everything that makes the pair useless, whoever judges."""
         first, second = row["first"], row["second"]
         if not differ(*(meaning(resolve(side["answer"], side["choices"])) for side in (first, second))):
             yield "ambiguous label"

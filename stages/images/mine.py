@@ -109,7 +109,7 @@ class Mine(Gather[MineConfig]):
     """QUESTION (beside: `vectors`, and `second` where two encoders must disagree) -> IMAGE_CANDIDATE."""
 
     name = "mine"
-    version = 1
+    version = 2
     schema = IMAGE_CANDIDATE
 
     def fingerprint(self) -> str:
@@ -126,7 +126,7 @@ class Mine(Gather[MineConfig]):
         second = config.max_second if len(usable.vectors) > 1 else None
         bounds = Bounds(config.k, config.min_similarity, config.max_similarity, second)
         notes: dict[str, Any] = {}
-        inside = nearest_in_groups(usable.members, usable.vectors, bounds, tiles_for(config.device))
+        inside = nearest_in_groups(usable.members, usable.vectors, bounds, tiles_for(config.device), self.tell)
         funnel.append(("pairs inside groups", len(inside.one)))
         pairs = [_Pairs(inside)]
         if config.across is not None and usable.rows:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from contextrl_data.pipeline.stage import Tell, silent
 from contextrl_data.stages.images.tiles import Floats, Ints, Tiles, Wanted
 
 ROWS, COLUMNS = 1024, 8192
@@ -112,11 +113,16 @@ def ranks(member: Ints) -> Ints:
     return np.arange(len(member)) - np.repeat(starts, np.diff(starts, append=len(member)))
 
 
-def nearest_in_groups(members: Members, vectors: list[npt.NDArray[np.float16]], bounds: Bounds, tiles: Tiles) -> Found:
+def nearest_in_groups(
+    members: Members, vectors: list[npt.NDArray[np.float16]], bounds: Bounds, tiles: Tiles, tell: Tell = silent
+) -> Found:
     """The `k` nearest wanted partners of every member. `vectors` are (m, d) of each encoder, at length 1."""
     best = Best(len(members.group), bounds.k + SPARE, bounds.low - SLACK)
+    done = 0
     for own in groups_of(members):
         _mine_group(own, members, vectors, bounds, tiles, best)
+        done += len(own)
+        tell("questions compared", done, len(members.group))
     one, other = best.pairs()
     return exactly(one, other, members, vectors, bounds)
 

@@ -1,4 +1,5 @@
-"""`propose`: the smallest edit that changes an answer, by a template over the choices or by a chat model that looks."""
+"""`propose`: the smallest edit that changes an answer, by a template over the choices, by a fact sheet, or by a chat
+model that looks."""
 
 from __future__ import annotations
 
@@ -9,11 +10,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from contextrl_data.pipeline.stage import Context, Drop, Keep, Map, Outcome, Row, Stage, StageConfig, seed_of
+from contextrl_data.pipeline.stage import Context, Drop, Keep, Map, Outcome, Row, Stage, seed_of
 from contextrl_data.stages.chat import ChatClient, ChatConfig, Malformed, TooLong
 from contextrl_data.stages.images.answers import differ, meaning, resolve
 from contextrl_data.stages.images.decode import BadImage, decode_rgb
 from contextrl_data.stages.images.encoders.http import data_uri
+from contextrl_data.stages.images.proposal import NOT_DRAWN, ProposalConfig, proposal, wanted
+from contextrl_data.stages.images.propose_facts import FactsPropose, FactsProposeConfig
 from contextrl_data.stages.images.rows import PROPOSAL
 
 TEMPLATE = (
@@ -32,18 +35,17 @@ _FENCED = re.compile(r"^\s*```(?:json)?\s*\n(.*?)\n\s*```\s*$", re.DOTALL)
 _YES_NO = ("yes", "no")
 
 
-class TemplateConfig(StageConfig):
+class TemplateConfig(ProposalConfig):
     """Settings of `propose` without a model."""
 
     kind: Literal["template"] = "template"
-    """A fixed sentence asks for another of the question's choices; `chat` for a model that looks at the picture."""
+    """A fixed sentence asks for another of the question's choices; `facts` changes a fact of a drawn picture, and says
+    which; `chat` asks a model that looks at the picture."""
     template: str = TEMPLATE
     """What the editor is told. `{question}`, `{answer}` and `{answer_neg}` are filled in."""
-    seed: int = 0
-    """Draws the choice."""
 
 
-class ChatProposeConfig(StageConfig):
+class ChatProposeConfig(ProposalConfig):
     """Settings of `propose` with a model."""
 
     kind: Literal["chat"]
@@ -61,13 +63,17 @@ def _template_unless_said(value: Any) -> Any:
 
 
 ProposeConfig = Annotated[
-    TemplateConfig | ChatProposeConfig, Field(discriminator="kind"), BeforeValidator(_template_unless_said)
+    TemplateConfig | FactsProposeConfig | ChatProposeConfig,
+    Field(discriminator="kind"),
+    BeforeValidator(_template_unless_said),
 ]
 """Settings of whichever proposer `kind` names."""
 
 
-def proposer(config: TemplateConfig | ChatProposeConfig) -> Stage[Any]:
+def proposer(config: TemplateConfig | FactsProposeConfig | ChatProposeConfig) -> Stage[Any]:
     """The stage that a config names."""
+    if isinstance(config, FactsProposeConfig):
+        return FactsPropose(config)
     return ChatPropose(config) if isinstance(config, ChatProposeConfig) else TemplatePropose(config)
 
 
@@ -75,11 +81,13 @@ class TemplatePropose(Map[TemplateConfig]):
     """QUESTION -> PROPOSAL: one of the other choices, or no for yes; questions without either are dropped."""
 
     name = "propose"
-    version = 1
+    version = 2
     schema = PROPOSAL
 
     def process(self, row: Row) -> Outcome:
         """Draw the other answer from the row's id."""
+        if not wanted(self.config, row):
+            return Drop(NOT_DRAWN)
         answer = resolve(row["answer"], row["choices"])
         own = meaning(answer)
         others = [choice for choice in row["choices"] or _YES_NO if differ(own, meaning(choice))]
@@ -90,14 +98,14 @@ class TemplatePropose(Map[TemplateConfig]):
         other = sorted(others)[seed_of(self.config.seed, row["id"]) % len(others)]
         named = {"question": row["question"], "answer": answer, "answer_neg": other}
         instruction = re.sub(r"\{(\w+)\}", lambda found: named.get(found[1], found[0]), self.config.template)
-        return Keep([_proposal(row, instruction, other, None, "template")])
+        return Keep([proposal(row, instruction, other, None, "template")])
 
 
 class ChatPropose(Map[ChatProposeConfig]):
     """QUESTION -> PROPOSAL by a model that sees the picture."""
 
     name = "propose"
-    version = 1
+    version = 2
     schema = PROPOSAL
     work = "thread"
     dear = True
@@ -109,6 +117,8 @@ class ChatPropose(Map[ChatProposeConfig]):
 
     def process(self, row: Row) -> Outcome:
         """Ask once; a reply whose answer is the old one is asked for again."""
+        if not wanted(self.config, row):
+            return Drop(NOT_DRAWN)
         try:
             picture = decode_rgb(row["image"]["bytes"])
         except BadImage as bad:
@@ -129,7 +139,7 @@ class ChatPropose(Map[ChatProposeConfig]):
         except TooLong:
             return Drop("too long for the model")
         instruction, other, region = reply.value
-        return Keep([_proposal(row, instruction, other, region, self.config.chat.model)], reply.cost)
+        return Keep([proposal(row, instruction, other, region, self.config.chat.model)], reply.cost)
 
 
 Proposed = tuple[str, str, list[int] | None]
@@ -165,14 +175,3 @@ def _region(box: Any, size: tuple[int, int]) -> list[int] | None:
         raise Malformed("box must be null or [x0, y0, x1, y1] between 0 and 1, x0 < x1 and y0 < y1")
     x0, y0, x1, y1 = (round(one * size[place % 2]) for place, one in enumerate(box))
     return [x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)]
-
-
-def _proposal(row: Row, instruction: str, other: str, region: list[int] | None, who: str) -> Row:
-    return {
-        "id": row["id"],
-        "base": row,
-        "instruction": instruction,
-        "answer_neg": other,
-        "region": region,
-        "proposer": who,
-    }

@@ -1,4 +1,4 @@
-"""Selection, splits and export of image pairs: the same rules as for coding pairs, over other columns."""
+"""Selection and export of image pairs: the same rules as for coding pairs, over other columns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from contextrl_data.stages.facts import FactCounter, ImageFacts
 from contextrl_data.stages.images.rows import IMAGE_PAIR
 from contextrl_data.stages.images.sources.catalogue import SHARES
 from contextrl_data.stages.select import SelectConfig, SelectPairs
-from contextrl_data.stages.splits import SplitPairs
 
 IMAGE_COLUMNS = ("image_pos", "image_neg")
 """Columns that `datasets` shall decode as pictures."""
@@ -46,14 +45,6 @@ class SelectImages(SelectPairs):
 
     def _shares(self) -> dict[str, float]:
         return {**self.config.methods, **self.config.shares}
-
-
-class SplitImages(SplitPairs):
-    """IMAGE_PAIR -> IMAGE_PAIR with `split` set; no scene and no picture stands in two splits."""
-
-    schema = IMAGE_PAIR
-    member_columns: ClassVar[tuple[str, ...]] = ("group", "image_id_pos", "image_id_neg")
-    kind_columns: ClassVar[tuple[str, ...]] = ("domain", "method")
 
 
 class ImageExportConfig(ExportConfig):

@@ -61,7 +61,7 @@ class Similarity(Gather[EmbedConfig]):
     def gather(self, rows: Rows) -> Gathered:
         """Embed what was not embedded before, then take the products."""
         notes: dict[str, Any] = {}
-        vectors, bad = vectors_of(self.config, _Sides(rows), notes)
+        vectors, bad = vectors_of(self.config, _Sides(rows), notes, self.tell)
         dropped = {
             row["id"]: bad[row[side]["image_id"]]
             for row in rows

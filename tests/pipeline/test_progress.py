@@ -9,10 +9,11 @@ import pytest
 import toy_pipeline as toy
 from rich.console import Console
 
-from contextrl_data.pipeline.plan import RunSettings
-from contextrl_data.pipeline.progress import LiveProgress, PlainProgress, StageProgress, clock, progress_for
+from contextrl_data.pipeline.counters import StageProgress, clock
+from contextrl_data.pipeline.plan import RunSettings, Step
+from contextrl_data.pipeline.progress import LiveProgress, PlainProgress, progress_for
 from contextrl_data.pipeline.runner import Runner
-from contextrl_data.pipeline.stage import Drop, Fail, Keep
+from contextrl_data.pipeline.stage import Drop, Fail, Gather, Gathered, Keep, Rows
 
 
 def printed(progress_class: type, tmp_path: Path, terminal: bool, largest: int = 1200) -> str:
@@ -60,3 +61,45 @@ def test_clock() -> None:
 def test_a_terminal_gets_the_table_and_a_file_gets_lines() -> None:
     assert isinstance(progress_for(Console(file=io.StringIO(), force_terminal=True)), LiveProgress)
     assert isinstance(progress_for(Console(file=io.StringIO())), PlainProgress)
+
+
+def test_a_step_of_a_whole_stage_shows_how_far_it_is_and_how_long_it_takes() -> None:
+    out = io.StringIO()
+    progress = PlainProgress(Console(file=out, width=160))
+    shown = progress.begin("embed", 5000)
+    assert out.getvalue() == "embed: 5,000 rows\n"
+    shown.at("rows", 100, 5000)
+    assert shown.step is not None
+    shown.step.started -= 10
+    shown.at("rows", 1100, 5000)
+    assert shown.step.rate() == pytest.approx(100, rel=0.1)
+    assert shown.step.eta() == "0:39"
+    assert progress._line(shown).startswith("embed: 1,100/5,000 rows, ")
+    assert progress._line(shown).endswith("/s, 0:39 left")
+    shown.at("rows written", 10)
+    assert (str(shown.step), shown.step.eta()) == ("10 rows written", "")
+    assert "10 rows written" in LiveProgress._cells(shown)
+
+
+def test_what_a_stage_tells_reaches_the_person_and_changes_nothing(tmp_path: Path) -> None:
+    class Watching(PlainProgress):
+        def refresh(self, force: bool = False) -> None:
+            if self.stages and self.stages[-1].step is not None:
+                heard.add(str(self.stages[-1].step))
+
+    heard: set[str] = set()
+    chain = [Step(toy.Numbers(toy.NumbersConfig(count=30))), Step(Telling(toy.SplitConfig()), after="numbers")]
+    watched = Runner(RunSettings(root=tmp_path / "a"), Watching(Console(file=io.StringIO()))).run(chain)
+    alone = Runner(RunSettings(root=tmp_path / "b")).run(chain)
+    assert {"10/30 numbers", "20/30 numbers", "30/30 numbers", "29 rows written"} <= heard
+    assert watched["telling"].manifest.digest == alone["telling"].manifest.digest
+
+
+class Telling(Gather[toy.SplitConfig]):
+    name = "telling"
+    schema = toy.Numbers.schema
+
+    def gather(self, rows: Rows) -> Gathered:
+        for done in (10, 20, 30):
+            self.tell("numbers", done, 30)
+        return Gathered(rows)

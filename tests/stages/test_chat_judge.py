@@ -15,8 +15,9 @@ from openai_server import Answer, OpenAIServer, say
 from contextrl_data.pipeline.errors import UserError
 from contextrl_data.pipeline.plan import RunSettings, Step
 from contextrl_data.pipeline.runner import Finished, Runner
+from contextrl_data.stages.ballot import decide, reader, reply_schema
 from contextrl_data.stages.chat import ChatConfig, Malformed
-from contextrl_data.stages.chat_judge import ChatJudge, ChatJudgeConfig, ballot, decide, reader, reply_schema, weigh
+from contextrl_data.stages.chat_judge import FORM, ChatJudge, ChatJudgeConfig, ballot, weigh
 from contextrl_data.stages.judge import REASONS, RuleJudge
 
 INJECTED = (
@@ -131,14 +132,14 @@ def test_prompts_are_the_configs_and_the_same_every_time() -> None:
 )
 def test_a_reply_without_the_structure_is_malformed(reply: str, fault: str) -> None:
     with pytest.raises(Malformed, match=fault):
-        reader("t")(reply)
+        reader(FORM, "t")(reply)
 
 
 def test_a_fenced_object_is_read_and_the_schema_names_the_list() -> None:
     text = '```json\n{"ticket": "t", "verdict": "VALID", "reason": "none", "answer_1_belongs_to": "unclear"}\n```'
-    assert weigh(reader("t")(text), "X") == ("UNCERTAIN", "evidence not shown")
-    assert reply_schema()["properties"]["reason"]["enum"] == ["none", *REASONS]
-    assert reply_schema()["additionalProperties"] is False
+    assert weigh(reader(FORM, "t")(text), "X") == ("UNCERTAIN", "evidence not shown")
+    assert reply_schema(FORM)["properties"]["reason"]["enum"] == ["none", *REASONS]
+    assert reply_schema(FORM)["additionalProperties"] is False
 
 
 V, U, N = ("VALID", ""), ("UNCERTAIN", "leakage"), ("INVALID", "length disparity")
@@ -157,7 +158,7 @@ V, U, N = ("VALID", ""), ("UNCERTAIN", "leakage"), ("INVALID", "length disparity
     ],
 )
 def test_votes_are_counted(votes: list[tuple[str, str]], verdict: tuple[str, str]) -> None:
-    assert decide(votes) == decide(votes[::-1]) == verdict
+    assert decide(votes, REASONS) == decide(votes[::-1], REASONS) == verdict
 
 
 def test_a_budget_stops_and_the_next_run_goes_on_without_asking_twice(tmp_path: Path) -> None:

@@ -77,3 +77,41 @@ def test_one_group_only_goes_to_train_and_says_so() -> None:
 
 def test_no_rows() -> None:
     assert run([])[0] == []
+
+
+class Linked(SplitPairs):
+    """Splits in which some trajectories are nearly the same, in chains of at most so many rows."""
+
+    def __init__(self, config: SplitConfig, linked: list[tuple[int, int]], chain: int) -> None:
+        super().__init__(config)
+        self.linked, self.chain = linked, chain
+
+    def links(self, rows: Any) -> list[tuple[str, str]]:
+        return [(f"context trajectory-{one}", f"context trajectory-{other}") for one, other in self.linked]
+
+    def largest(self, rows: int) -> int:
+        return self.chain
+
+
+@given(
+    st.integers(4, 60),
+    st.lists(st.tuples(st.integers(0, 119), st.integers(0, 119)), max_size=60),
+    st.integers(0, 40),
+    st.integers(0, 40),
+)
+@settings(max_examples=40, deadline=None)
+def test_what_is_nearly_the_same_never_stands_in_two_splits(
+    pairs: int, linked: list[tuple[int, int]], chain: int, size: int
+) -> None:
+    rows = corpus(pairs, pairs)
+    config = SplitConfig(validation=size, probe=size, max_share=0.4)
+    found = Linked(config, linked, chain).gather(RowList(rows))
+    out = list(found.rows)
+    split_of = {row[f"trajectory_{side}"]: row["split"] for row in out for side in ("pos", "neg")}
+    for one, other in linked:
+        splits = {split_of.get(f"trajectory-{number}") for number in (one, other)} - {None}
+        assert len(splits) <= 1
+    assert sorted(row["id"] for row in rows) == sorted([*(row["id"] for row in out), *found.dropped])
+    assert all(sum(row["pair_id"] == kept["pair_id"] for row in out) == 2 for kept in out)
+    if chain >= 2 * pairs:
+        assert not found.dropped

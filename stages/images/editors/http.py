@@ -32,6 +32,11 @@ class HttpEditorConfig(ServerConfig):
 
     _no_secret = field_validator("request")(refuse_secrets)
 
+    @property
+    def label(self) -> str:
+        """Who edited, for the record."""
+        return self.model
+
     def fingerprint(self) -> str:
         """A server says nothing of its weights: the model's name must tell versions apart."""
         return ""

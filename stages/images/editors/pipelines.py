@@ -71,6 +71,12 @@ class DiffusersConfig(StageConfig):
     offload: Literal["none", "model", "sequential"] = Field(default="none", exclude=True)
     """Keep in the device's memory all, one part at a time, or one layer at a time."""
 
+    @property
+    def label(self) -> str:
+        """Who edited, for the record: no more of a folder than its name."""
+        name = Path(self.model).name if Path(self.model).is_dir() else self.model
+        return f"{name} at {self.revision}" if self.revision else name
+
     def fingerprint(self) -> str:
         """The folder's content; on the Hub the revision names it."""
         return digest_of_path(Path(self.model))
@@ -99,6 +105,7 @@ class DiffusersEditor(Editor):
 
     def _load(self) -> Any:
         try:
+            quiet()
             from diffusers import DiffusionPipeline
             from diffusers.quantizers import PipelineQuantizationConfig
         except ImportError as error:
@@ -157,6 +164,16 @@ class DiffusersEditor(Editor):
                 "set edit.editor.offload=model, fewer bits by quantization, or a lower batch",
             ) from error
         return [each.convert("RGB") for each in made]
+
+
+def quiet() -> None:
+    """No bars of these libraries, and no advice on packages, in the middle of what we show."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    diffusers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
 
 
 def _mask(size: tuple[int, int], region: list[int] | None) -> Image:

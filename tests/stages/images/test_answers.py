@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contextrl_data.stages.images.answers import codes, meaning, resolve
+from contextrl_data.stages.images.answers import codes, differ, meaning, resolve
 
 
 @pytest.mark.parametrize(
@@ -45,6 +47,38 @@ from contextrl_data.stages.images.answers import codes, meaning, resolve
         ("['a', 'b']", "b and a"),
         ("２", "2"),
         ("T-shirt", "t shirt"),
+        ("(0,-1)", "( 0, −1 )"),
+        ("P(0,-1)", "(0, -1)"),
+        ("x = -1", "-1"),
+        ("negative 3", "-3"),
+        ("minus $5", "-$5"),
+        ("2x − 1", "2x - 1"),
+        ("10⁻³", "0.001"),
+        ("2 × 10^3", "2000"),
+        ("5-10", "5 – 10"),
+        ("5 to 10 cm", "5 cm - 10 cm"),
+        ("between 5 and 10", "from 5 to 10"),
+        ("-5 to -1", "-5 - -1"),
+        ("1 000 000", "1,000,000"),
+        ("1'000", "1000"),
+        ("1,00,000", "100,000"),
+        ("1.000.000", "1000000"),
+        ("$1 000", "$1,000"),
+        ("2 million", "2,000,000"),
+        ("$5m", "5 million dollars"),
+        ("5k", "5000"),
+        ("50 per cent", "50%"),
+        ("36 km/h", "36 kph"),
+        ("20 degrees Celsius", "20 °C"),
+        ("about 40", "40"),
+        ("~40 cm", "40 cm"),
+        ("2π", "6.283"),
+        ("√3/2", "0.866"),
+        (r"$\frac{1}{2}$", "0.5"),
+        (r"5\sqrt{2} \text{ cm}", "7.07 cm"),
+        (r"30^\circ", "30 degrees"),
+        ("3 o'clock", "3:00"),
+        ("03:30 PM", "3:30 p.m."),
     ],
 )
 def test_the_same_in_other_words(one: str, other: str) -> None:
@@ -76,11 +110,77 @@ def test_the_same_in_other_words(one: str, other: str) -> None:
         ("-3", "3"),
         ("C", "D"),
         ("+", "-"),
+        ("(0,-1)", "(0,1)"),
+        ("(-2,3)", "(2,3)"),
+        ("(1,2)", "(2,1)"),
+        ("(1,1)", "(1,2)"),
+        ("[0,-1]", "[0,1]"),
+        ("-1, 2", "1, 2"),
+        ("x = -1", "x = 1"),
+        ("x=-1, y=2", "x=1, y=2"),
+        ("y = 2x - 1", "y = 2x + 1"),
+        ("-x", "x"),
+        ("-√2", "√2"),
+        ("-1/2", "1/2"),
+        ("-2 1/2", "2 1/2"),
+        ("-5 °C", "5 °C"),
+        ("-5%", "5%"),
+        ("-$5", "$5"),
+        ("minus one", "one"),
+        ("10⁻³", "10³"),
+        ("B+", "B-"),
+        ("B-", "B"),
+        ("O negative", "O positive"),
+        ("> 5", "< 5"),
+        ("≤ 5", "≥ 5"),
+        ("-5 to -1", "-5 to 1"),
+        ("5-10", "5-12"),
+        ("5-10", "10-5"),
+        ("5-10 cm", "5-10 m"),
+        ("5 to 10", "5"),
+        ("1,000", "1,001"),
+        ("1 000", "1 001"),
+        ("1,000", "1"),
+        ("2 million", "2 billion"),
+        ("0.5%", "50%"),
+        ("5 cm, 3 cm", "5 cm, 4 cm"),
+        ("3:30 am", "3:30 pm"),
+        ("3:30", "3:35"),
+        ("2:3", "3:2"),
+        ("2π", "2"),
+        (r"\frac{1}{2}", r"\frac{1}{3}"),
     ],
 )
 def test_truly_different(one: str, other: str) -> None:
-    assert meaning(one) != meaning(other)
+    assert differ(meaning(one), meaning(other))
+    assert differ(meaning(other), meaning(one))
     assert codes([one, other]) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("50%", "0.5"),
+        ("50%", "half"),
+        ("50%", "50"),
+        ("1,5", "1.5"),
+        ("1,5", "5 and 1"),
+        ("0,25 kg", "250 g"),
+        ("x-1", "x 1"),
+        ("covid-19", "covid 19"),
+        ("jan-05", "jan 05"),
+        ("[1, 2]", "(1, 2)"),
+        ("1, 2", "(1, 2)"),
+        ("2", "2 million"),
+        ("15:30", "3:30 pm"),
+        ("3:30", "3:30 pm"),
+        ("5-10", "5-10 cm"),
+    ],
+)
+def test_what_may_be_read_as_the_other_is_in_doubt_and_so_the_same(one: str, other: str) -> None:
+    assert not differ(meaning(one), meaning(other))
+    assert not differ(meaning(other), meaning(one))
+    assert codes([one, other]) == codes([other, one]) == [0, 0]
 
 
 def test_a_bare_number_may_mean_any_of_its_units_and_what_equals_them() -> None:
@@ -117,6 +217,26 @@ def test_any_measure_is_itself_in_any_case(answer: str) -> None:
 def test_whole_numbers_stay_apart(number: int) -> None:
     assert meaning(str(number)) == meaning(f"{number:,}") == meaning(f"{number}.0")
     assert meaning(str(number)) != meaning(str(number + 1))
+
+
+@given(st.lists(st.integers(-99, 99), min_size=2, max_size=4), st.lists(st.integers(-99, 99), min_size=2, max_size=4))
+def test_points_are_the_same_where_all_their_numbers_are(one: list[int], other: list[int]) -> None:
+    left, right = (f"({', '.join(map(str, numbers))})" for numbers in (one, other))
+    assert differ(meaning(left), meaning(right)) == (one != other)
+
+
+@given(st.decimals(-(10**6), 10**6, places=1), st.sampled_from(["", " cm", "%", " dogs", " million", "°"]))
+def test_a_sign_always_counts(number: Decimal, unit: str) -> None:
+    assert differ(meaning(f"{number}{unit}"), meaning(f"{-number}{unit}")) == bool(number)
+    assert differ(meaning(f"at {number}{unit}"), meaning(f"at {-number}{unit}")) == bool(number)
+
+
+@given(st.text("0123456789-+.,;:()[]{}$%°π√^/\\ axkm~<>='", max_size=30), st.text("0123456789-+.,() x", max_size=12))
+def test_anything_can_be_read_and_is_itself(one: str, other: str) -> None:
+    assert not differ(meaning(one), meaning(one))
+    assert differ(meaning(one), meaning(other)) == differ(meaning(other), meaning(one))
+    if differ(meaning(one), meaning(other)):
+        assert codes([one, other]) == [0, 1]
 
 
 def test_what_would_take_forever_or_overflow_is_taken_as_it_is() -> None:

@@ -21,6 +21,7 @@ from contextrl_data.pipeline.errors import ConfigError, SetupError  # noqa: E402
 from contextrl_data.stages.images.decode import decode_rgb  # noqa: E402
 from contextrl_data.stages.images.editors import load_editor  # noqa: E402
 from contextrl_data.stages.images.editors.pipelines import DiffusersConfig, DiffusersEditor  # noqa: E402
+from contextrl_data.stages.images.editors.untrained import UntrainedConfig  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -105,3 +106,16 @@ def test_what_cannot_edit_or_be_loaded_is_one_line(saved: dict[str, Path], tmp_p
         with pytest.raises((ConfigError, SetupError), match=told) as caught:
             editor(saved, kind, **more)
         assert "\n" not in str(caught.value)
+
+
+def test_the_untrained_editor_is_built_on_the_spot_and_says_what_it_is() -> None:
+    config = UntrainedConfig(kind="untrained")
+    image = decode_rgb(picture(1))
+    before = torch.initial_seed()
+    one, other = (load_editor(config).edit(image, "make it red", [1], None)[0] for _ in range(2))
+    third = load_editor(UntrainedConfig(kind="untrained", seed=1)).edit(image, "make it red", [1], None)[0]
+    assert np.array_equal(pixels(one), pixels(other))
+    assert not np.array_equal(pixels(one), pixels(third))
+    assert torch.initial_seed() == before
+    assert config.label == "an untrained model"
+    assert "diffusers=" in config.fingerprint()
