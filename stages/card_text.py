@@ -37,6 +37,7 @@ def card_body(record: Record) -> str:
         "## How the labels were made\n\n" + _labels(record),
         "## Funnel\n\n" + _funnel(record["funnel"]),
         "## Can a blind reader pick C+?\n\n" + _baselines(record),
+        *(["## Can a model pick C+?\n\n" + _answerability(record)] if record.get("answerability") else []),
         *(["## Audit\n\n" + audit_section(record["audit"])] if "audit" in record else []),
         "## Sources and licences\n\n" + _sources(record),
         "## Limits\n\n" + "\n".join(f"- {line}" for line in limits(record)),
@@ -44,6 +45,23 @@ def card_body(record: Record) -> str:
         "## Citation\n\nThe method:\n\n" + CITATION + "\n\nThis set:\n\n" + _own_citation(record),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _answerability(record: Record) -> str:
+    """What the model of the difficulty filter makes of the pairs that are in the set."""
+    found, asked = record["answerability"], record["config"].get("difficulty") or {}
+    model = (asked.get("chat") or {}).get("model")
+    told = (
+        f"{f'`{model}`' if model else 'A model'} read both contexts and picked C+ in {found['accuracy']:.3f} of its "
+        f"choices (95 % interval {found['low']:.3f} to {found['high']:.3f}; {found['rows']} pairs"
+    )
+    told += f", {asked['samples']} choices each)." if asked else ")."
+    if asked and (asked["low"], asked["high"]) != (0.0, 1.0):
+        told += (
+            f" Pairs were kept where that share lay within {asked['low']:g} and {asked['high']:g}, so this is no measure "
+            "of the pairs before the filter."
+        )
+    return told
 
 
 def _family(record: Record) -> ModuleType:

@@ -22,6 +22,7 @@ BASE_TAG = "contextrl-data/base:bookworm"  # as stages.coding.base_image says; a
 SPACE_GB = 10
 EXTRAS: dict[str, tuple[str, ...]] = {
     "coding": ("docker", "swebench", "minisweagent", "litellm", "mcp", "unidiff", "sklearn", "datasketch"),
+    "sentence": ("sentence_transformers",),
     "images": (
         *("PIL", "matplotlib", "vega_datasets", "torch", "efficientnet_lite_pytorch"),
         *("diffusers", "transformers", "skimage", "imagehash"),

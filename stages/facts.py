@@ -8,8 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, ClassVar
 
+import numpy as np
+
 from contextrl_data.pipeline.stage import Row
 from contextrl_data.stages.audit import summarise
+from contextrl_data.stages.audit.statistics import interval
+from contextrl_data.stages.difficulty import PASS_RATE
 
 COUNTED = ("domain", "kind", "view", "repo", "verdict", "judge", "tokenizer", "licence", "source")
 """Columns of coding pairs whose values are counted."""
@@ -44,6 +48,8 @@ class FactCounter:
         self.scores: dict[str, list[dict[str, float]]] = {}
         self.nbytes: Counter[str] = Counter()
         self.tokens: list[int] = []
+        self.chosen: list[tuple[float, str]] = []
+        """Of every row that a model was asked: its share of right choices, and the row's group."""
 
     def see(self, split: str, rows: Iterable[Row], nbytes: int) -> None:
         """Count some rows of one split."""
@@ -64,6 +70,9 @@ class FactCounter:
             self.scores.setdefault(split, []).append({one["name"]: one["value"] for one in row["blind_scores"]})
             if row.get("tokens") is not None:
                 self.tokens.append(row["tokens"])
+            measures = {one["name"]: one["value"] for one in row.get("measures") or []}
+            if measures.get(PASS_RATE) is not None:
+                self.chosen.append((measures[PASS_RATE], row["group"]))
 
     def finish(self, splits: dict[str, int], files: list[Row]) -> dict[str, Any]:
         """Everything as one JSON-ready record, in a fixed order."""
@@ -89,10 +98,20 @@ class FactCounter:
             "baselines": [
                 asdict(result) for result in summarise(one for scores in self.scores.values() for one in scores)
             ],
+            "answerability": self._answerability(),
             "tokens": {"median": tokens[len(tokens) // 2], "longest": tokens[-1]} if tokens else {},
             "funnel": [],
             "config": {},
         }
+
+    def _answerability(self) -> dict[str, float]:
+        """How often the model of the difficulty filter picks C+ of the exported rows; empty where none was asked."""
+        if not self.chosen:
+            return {}
+        places = {group: place for place, group in enumerate(sorted({group for _, group in self.chosen}))}
+        rates = np.array([rate for rate, _ in self.chosen])
+        low, high, _ = interval(rates, np.array([places[group] for _, group in self.chosen]))
+        return {"rows": len(rates), "accuracy": float(rates.mean()), "low": low, "high": high}
 
     def _source(self, source: str) -> dict[str, Any]:
         return {

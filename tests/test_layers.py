@@ -33,6 +33,7 @@ HEAVY = {
     "sklearn",
     "scipy",
     "datasketch",
+    "sentence_transformers",
     "imagehash",
 }
 

@@ -10,7 +10,7 @@ from typing import Literal
 from contextrl_data.pipeline.stage import Gather, Gathered, Row, Rows, StageConfig
 from contextrl_data.stages.coding.evidence import EvidenceShelf
 from contextrl_data.stages.coding.pairing import LIGHT_COLUMNS, Light, index, usable
-from contextrl_data.stages.coding.similarity import IssueSimilarity
+from contextrl_data.stages.coding.similarity import IssueSimilarity, SentenceTransformerConfig
 from contextrl_data.stages.lexical import fold
 from contextrl_data.stages.rows import CANDIDATE
 
@@ -31,9 +31,11 @@ class CascadeConfig(StageConfig):
     module_level: bool = False
     """Count code outside any function or class as a place that partners can share."""
     min_relatedness: float = 0.03
-    """Lowest TF-IDF cosine of two siblings' issues: below, they have nothing to do with each other."""
+    """Lowest cosine of two siblings' issues: below, they have nothing to do with each other. The default suits TF-IDF."""
     max_relatedness: float = 0.95
     """Highest cosine: above, the two issues are one."""
+    sentence_transformer: SentenceTransformerConfig | None = None
+    """Compare issues by this model's embeddings instead of TF-IDF; needs the extra `sentence`, and bounds of its own."""
     max_near_duplicate: float = 0.8
     """Highest estimated Jaccard similarity of the two runs' lines: above, they are copies."""
     max_length_ratio: float = 3.0
@@ -50,6 +52,11 @@ class Cascade(Gather[CascadeConfig]):
     name = "cascade"
     version = 2
     schema = CANDIDATE
+
+    def fingerprint(self) -> str:
+        """Content of the model that compares issues, where it lies in a folder."""
+        model = self.config.sentence_transformer
+        return model.fingerprint() if model is not None else ""
 
     def gather(self, rows: Rows) -> Gathered:
         """Block by place on light columns, then read the messages of the survivors only."""
@@ -76,7 +83,8 @@ class Cascade(Gather[CascadeConfig]):
             survive(f"pairs of one {depth}", blocks.with_partner, reason, blocks.pair_count)
         pairs = [_Pair(lights[one], lights[two], block) for (one, two), block in blocks.pairs()]
 
-        similarity = IssueSimilarity({light.instance_id: light.issue for light in alive.values()})
+        issues = {light.instance_id: light.issue for light in alive.values()}
+        similarity = IssueSimilarity(issues, config.sentence_transformer)
         related: dict[tuple[str, str], float] = {}
 
         def is_related(pair: _Pair) -> bool:

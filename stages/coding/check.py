@@ -1,4 +1,7 @@
-"""The execution check: an answer must pass its own issue's tests and fail the other one's, in Docker."""
+"""The execution check: an answer must pass its own issue's tests and fail the other one's, in Docker.
+
+A run that came without a label gets the one that its tests give it here.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ class Check(Map[CheckConfig]):
     """Runs both answers of a sibling pair against both tasks' tests and records the four results."""
 
     name = "check"
-    version = 1
+    version = 2
     schema = CHECKED
     work = "thread"
     dear = True
@@ -83,7 +86,12 @@ class Check(Map[CheckConfig]):
             return Drop("execution check timed out")
         if not right:
             return Drop("execution check contradicts the label")
-        return Keep([{**row, "checks": checks}])
+        # Both own checks of siblings are passed by now, so that a run without a label has one.
+        first, second = (
+            side if side["status"] or row["kind"] == "outcome" else {**side, "status": "resolved", "resolved": True}
+            for side in (first, second)
+        )
+        return Keep([{**row, "first": first, "second": second, "checks": checks}])
 
     def _check(self, patch_of: Row, tests_of: Row) -> dict[str, str]:
         status = self._status(str(tests_of["instance_id"]), str(patch_of["patch"]))

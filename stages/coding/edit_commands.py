@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -15,9 +16,13 @@ _INLINE = re.compile(r"(?<!`)`((?:g?sed|perl|patch|git\s+apply|echo|printf|pytho
 CALL = re.compile(r"<function=([\w.-]+)>(.*?)(?:</function>|\Z)", re.DOTALL)
 PARAMETER = re.compile(r"<parameter=([\w.-]+)>\n?(.*?)(?:</parameter>|(?=<parameter=)|\Z)", re.DOTALL)
 _BLOCKS = (
-    ("apply_patch", re.compile(r"\*\*\* Begin Patch.*?(?:\*\*\* End Patch|\Z)", re.DOTALL)),
-    ("search_replace", re.compile(r"<{5,9} SEARCH.*?(?:>{5,9} REPLACE|\Z)", re.DOTALL)),
-    ("line_edit", re.compile(r"^(?:edit|insert)\s+\d+(?::\d+)?\s*\n.*?(?:^end_of_\w+|\Z)", re.DOTALL | re.MULTILINE)),
+    ("apply_patch", ("*** Begin Patch",), re.compile(r"\*\*\* Begin Patch.*?(?:\*\*\* End Patch|\Z)", re.DOTALL)),
+    ("search_replace", (" SEARCH",), re.compile(r"<{5,9} SEARCH.*?(?:>{5,9} REPLACE|\Z)", re.DOTALL)),
+    (
+        "line_edit",
+        ("edit", "insert"),
+        re.compile(r"^(?:edit|insert)\s+\d+(?::\d+)?\s*\n.*?(?:^end_of_\w+|\Z)", re.DOTALL | re.MULTILINE),
+    ),
 )
 _SHELLS = {"", "bash", "sh", "shell", "zsh", "console", "terminal"}
 _SHELL_TOOLS = {"bash", "execute_bash", "shell", "run", "terminal", "execute", "run_command", "run_terminal_cmd"}
@@ -54,12 +59,17 @@ class Edit:
     """in_place | redirect | heredoc | interpreter | copy | tool | apply_patch | search_replace | line_edit."""
 
 
-def find_edits(content: str, files: Collection[str]) -> list[Edit]:
+def find_edits(content: str, files: Collection[str]) -> Sequence[Edit]:
     """Edits in one assistant message, in order, none overlapping. `files` are the paths that the answers change.
 
     Writing one of `files`, any other source file, or a script that itself writes files is an edit; a scratch script
     (a reproduction, a test of one's own) is not.
     """
+    return _found_edits(content, tuple(files))
+
+
+@lru_cache(maxsize=1024)  # one run is asked several times: alone, and in each of its pairs
+def _found_edits(content: str, files: tuple[str, ...]) -> tuple[Edit, ...]:
     found = [*_tool_edits(content, files), *_block_edits(content)]
     for start, text in shell_texts(content):
         found.extend(
@@ -72,7 +82,7 @@ def find_edits(content: str, files: Collection[str]) -> list[Edit]:
     for edit in sorted(found, key=lambda edit: (edit.start, -edit.end)):
         if edit.end > edit.start and (not edits or edit.start >= edits[-1].end):
             edits.append(edit)
-    return edits
+    return tuple(edits)
 
 
 def first_edit(messages: Sequence[Mapping[str, Any]], files: Collection[str]) -> int | None:
@@ -99,14 +109,15 @@ def _tool_edits(content: str, files: Collection[str]) -> Iterator[Edit]:
 
 
 def _block_edits(content: str) -> Iterator[Edit]:
-    for form, pattern in _BLOCKS:
-        for found in pattern.finditer(content):
-            yield Edit(found.start(), found.end(), form)
+    for form, marks, pattern in _BLOCKS:
+        if any(mark in content for mark in marks):
+            for found in pattern.finditer(content):
+                yield Edit(found.start(), found.end(), form)
 
 
 def shell_texts(content: str) -> Iterator[tuple[int, str]]:
     """Stretches of shell: fenced blocks without another language's name, and the commands of shell tools."""
-    for fence in _FENCE.finditer(content):
+    for fence in _FENCE.finditer(content) if "```" in content else ():
         if fence.group(1).lower() in _SHELLS:
             yield fence.start(2), _whole_fence(content, fence)
     for quoted in _INLINE.finditer(content):
@@ -134,7 +145,7 @@ def form_of(command: Command, text: str, files: Collection[str]) -> str | None:
     words = command.words
     body = "\n".join(text[first:last] for first, last in command.bodies)
     sources = [target for target in command.targets if _is_source(target, files)]
-    tee = re.search(r"\btee\s+(?:-a\s+)?(\S+)", words)
+    tee = re.search(r"\btee\s+(?:-a\s+)?(\S+)", words) if "tee" in words else None
     if tee and _is_source(tee.group(1), files):
         sources.append(tee.group(1))
     if sources and (_PRINTER.match(words) or body):

@@ -6,6 +6,8 @@ import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +31,7 @@ PREFIXES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Quotes:
     """The token sequences of edited lines, ready to be looked for."""
 
@@ -40,6 +42,10 @@ class Quotes:
     folded: tuple[str, ...]
     """The long lines without white space, longest first: none of these may remain."""
     run_chars: int
+
+    @cached_property
+    def _short_folded(self) -> frozenset[str]:
+        return frozenset("".join(tokens) for tokens in self.short)
 
     @classmethod
     def of(cls, lines: Iterable[str], run_chars: int, bound: int) -> Quotes:
@@ -62,7 +68,8 @@ class Quotes:
         """Where the text quotes an edited line: runs of at least `run_chars` non-blank characters, and whole lines."""
         if not self.grams and not self.folded:
             return []
-        found = [*self._runs(text), *self._remains(text, fold(text))]
+        packed = fold(text)
+        found = [*self._runs(text), *_remains(text, packed, [line for line in self.folded if line in packed])]
         merged: list[tuple[int, int]] = []
         for start, end in sorted(found):
             if merged and start <= merged[-1][1]:
@@ -76,15 +83,33 @@ class Quotes:
 
         `folded` are the lines without white space.
         """
-        if not self.grams and not self.folded:
+        packed = "".join(folded)
+        present = [line for line in self.folded if line in packed]
+        return self._shown(text, lines, _remains(text, packed, present), [(0, text)])
+
+    def lines_near(
+        self, text: str, lines: Sequence[str], packed: str, present: Sequence[str], covered: npt.NDArray[np.intp]
+    ) -> set[int]:
+        """What `lines` gives, looked for only where a `Sieve` found something.
+
+        `packed` is the text without white space, `present` the long lines in it, `covered` what the sieve said of
+        every line.
+        """
+        if not present and not covered.any():
             return set()
-        remains, runs = list(self._remains(text, "".join(folded))), list(self._runs(text))
-        if not remains and not runs:
-            return set()
-        starts = [0]
-        for line in lines[:-1]:
-            starts.append(starts[-1] + len(line) + 1)
+        if any(line in self._short_folded for line in present):
+            stretches = [(0, text)]
+        else:
+            stretches = _stretches(lines, covered.tolist())
+        return self._shown(text, lines, _remains(text, packed, present), stretches)
+
+    def _shown(
+        self, text: str, lines: Sequence[str], remains: Iterable[tuple[int, int]], stretches: Sequence[tuple[int, str]]
+    ) -> set[int]:
+        """Numbers of the lines that are to be masked; `stretches` of the text, and where they begin, may quote."""
+        runs = [(first + start, first + end) for first, part in stretches for start, end in self._runs(part)]
         hidden: set[int] = set()
+        starts = [0, *accumulate(len(line) + 1 for line in lines)]
         for start, end in remains:
             hidden.update(number for number, _ in _pieces(text, starts, start, end))
         shares: dict[int, int] = {}
@@ -95,11 +120,6 @@ class Quotes:
                     hidden.add(number)
         hidden.update(number for number, size in shares.items() if size >= _MOSTLY * len(fold(code_of(lines[number]))))
         return hidden
-
-    @staticmethod
-    def may_hide(line: str, quoted: int) -> bool:
-        """Whether a line of code of which at most so many characters are quoted may have to be masked."""
-        return quoted >= _LONG or quoted >= _MOSTLY * len(fold(code_of(line)))
 
     def _runs(self, text: str) -> list[tuple[int, int]]:
         """Runs of grams, by their places in the text; and whole short lines."""
@@ -129,17 +149,36 @@ class Quotes:
         names = {token for token in tokens if token[0].isalpha() or token[0] == "_"}
         return sum(map(len, tokens)) >= self.run_chars and len(names) > 1
 
-    def _remains(self, text: str, packed: str) -> Iterable[tuple[int, int]]:
-        """Long lines that stand in the text across token borders or line ends; `packed` has no white space."""
-        present = [line for line in self.folded if line in packed]
-        if not present:
-            return
-        places = _solid_places(text)
-        for line in present:
-            start = packed.find(line)
-            while start >= 0:
-                yield int(places[start]), int(places[start + len(line) - 1]) + 1
-                start = packed.find(line, start + len(line))
+
+def _remains(text: str, packed: str, present: Sequence[str]) -> Iterable[tuple[int, int]]:
+    """Long lines that stand in the text across token borders or line ends; `packed` has no white space."""
+    if not present:
+        return
+    places = _solid_places(text)
+    for line in present:
+        start = packed.find(line)
+        while start >= 0:
+            yield int(places[start]), int(places[start + len(line) - 1]) + 1
+            start = packed.find(line, start + len(line))
+
+
+def _stretches(lines: Sequence[str], covered: Sequence[int]) -> list[tuple[int, str]]:
+    """Neighbouring lines of which the sieve found any, blank ones between them included, and where they begin."""
+    found: list[tuple[int, str]] = []
+    held: list[str] = []
+    begin = position = 0
+    for line, count in zip(lines, covered, strict=True):
+        if count or (held and not line.strip()):
+            if not held:
+                begin = position
+            held.append(line)
+        elif held:
+            found.append((begin, "\n".join(held)))
+            held = []
+        position += len(line) + 1
+    if held:
+        found.append((begin, "\n".join(held)))
+    return found
 
 
 def _solid_places(text: str) -> Sequence[int] | npt.NDArray[np.intp]:

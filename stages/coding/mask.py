@@ -73,8 +73,10 @@ class Mask(Map[MaskConfig]):
             "none": [[], []],
         }
         views: list[dict[str, list[Message]]] = []
+        regions: Regions | None = None
         for side, hidden in zip(sides, policies[self.config.regions], strict=True):
-            regions = Regions.of(hidden, self.config.run_chars, self.config.readable_chars)
+            if regions is None or self.config.regions != "both":
+                regions = Regions.of(hidden, self.config.run_chars, self.config.readable_chars)
             masked = mask_messages(side["messages"] or [], side["problem_statement"] or "", files, regions)
             sources = sorted({edit["file"] for edit in side["edits"] if not is_test_path(edit["file"])})
             cut = first_edit(side["messages"] or [], sources)
@@ -165,12 +167,10 @@ def _spoken(content: str) -> list[tuple[str, bool | None]]:
 
 
 def _masked(parts: Sequence[tuple[str, bool | None]], regions: Regions) -> Iterator[str]:
-    """Every part with its regions masked; those that show none of them are told at one look at all."""
-    touched = regions.touched([text for text, _ in parts], [code is True for _, code in parts])
-    return (
-        regions.mask(text, code) if code is not None and place in touched else text
-        for place, (text, code) in enumerate(parts)
-    )
+    """Every part with its regions masked, save those where nothing is to be."""
+    shown = [(text, code) for text, code in parts if code is not None]
+    masked = iter(regions.mask_all([text for text, _ in shown], [code for _, code in shown]))
+    return (text if code is None else next(masked) for text, code in parts)
 
 
 def mask_edits(content: str, files: Collection[str]) -> str:

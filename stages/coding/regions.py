@@ -6,7 +6,7 @@ import keyword
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 
@@ -20,10 +20,13 @@ REGION = "<REGION_MASKED>"
 # Python 3.11 and later, and pytest, underline the failing part of the line above.
 _CARETS = re.compile(r"^[E>|]?[ \t]*[~^]+[ \t~^]*\r?$")
 _WORD = re.compile(r"[^\W\d]\w*")
-_STRONG, _WEAK = 2, 1
+_WEAK, _STRONG, _GAP, _BLANK = 1, 2, 4, 8
 _TAIL = 6
 _BLANK_ENDS = frozenset(["", *"0123456789:|-+>E."])
-"""How a line without white space ends that may show nothing but what stands in front of code."""
+"""How a line without white space ends that may show nothing but what stands in front of code; or in another digit."""
+_FRONT = [prefix.pattern.removeprefix("^") for prefix in PREFIXES]
+_MAYBE_BLANK = re.compile(rf"\s*(?:(?:{'|'.join(_FRONT)})(?:{_FRONT[1]}|{_FRONT[2]})?)?\s*")
+"""Such a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,10 @@ class Regions:
     _tails: frozenset[str] = frozenset()
     """The last characters of every line that matters: most lines of a text end in none of these."""
     _tail_sizes: tuple[int, ...] = ()
-    _known_forms: dict[str, list[str]] = field(default_factory=dict)
+    _ends: frozenset[str] = frozenset()
+    """Last characters of the tails, and those of lines that may be blank."""
+    _known: dict[str, int] = field(default_factory=dict)
+    """What is known of lines that were met: the sides of a pair show many lines over and over."""
     _sieve: Sieve | None = None
 
     @classmethod
@@ -65,6 +71,7 @@ class Regions:
         known = {*regions.strength, *regions.gaps, *inside, *(gap.after for gap in gaps)} - {""}
         regions._tails = frozenset(line[-_TAIL:] for line in known)
         regions._tail_sizes = tuple(sorted({len(tail) for tail in regions._tails}, reverse=True))
+        regions._ends = frozenset(tail[-1:] for tail in regions._tails) | _BLANK_ENDS
         return regions
 
     def _add_gaps(self, hunk: Hunk) -> None:
@@ -75,68 +82,68 @@ class Regions:
                 if gap not in self.gaps.setdefault(before, []):
                     self.gaps[before].append(gap)
 
-    def touched(self, texts: Sequence[str], code: Sequence[bool]) -> set[int]:
-        """Numbers of the texts that `mask` may change; all others it would return as they are."""
-        if self._sieve is None or not self.strength:
-            return set()
-        lines = [text.split("\n") for text in texts]
-        flat = [line for own in lines for line in own]
-        owners = np.repeat(np.arange(len(lines)), [len(own) for own in lines]).tolist()
-        found: set[int] = set()
-        for place in np.flatnonzero(covered := self._sieve.covered(flat)).tolist():
-            if owners[place] not in found and (
-                not code[owners[place]] or self.quotes.may_hide(flat[place], int(covered[place]))
-            ):
-                found.add(owners[place])
-        folded = folded_lines(flat)
-        for size in self._tail_sizes:
-            for place in [place for place, line in enumerate(folded) if line[-size:] in self._tails]:
-                if owners[place] not in found and self._begins(flat[place]):
-                    found.add(owners[place])
-        whole = "".join(folded)
-        if present := [line for line in self.quotes.folded if line in whole]:
-            start = 0
-            for number, own in enumerate(lines):
-                packed = "".join(folded[start : start + len(own)])
-                start += len(own)
-                if number not in found and any(line in packed for line in present):
-                    found.add(number)
-        return found
-
-    def _begins(self, line: str) -> bool:
-        """Whether a line is masked for itself, or may stand above a gap."""
-        return any(form in self.gaps or self.strength.get(form) == _STRONG for form in _forms(line) if form)
-
     def mask(self, text: str, code: bool = False) -> str:
         """The text with every edited line, gap and quotation replaced; runs of masked lines become one.
 
         In prose a quotation is cut out where it stands. In `code` (a view, a traceback, what a command printed) a
         line is masked whole or not at all: what is left of a line tells which one it was.
         """
+        if not self.strength:
+            return text
         lines = text.split("\n")
-        folded = folded_lines(lines)
-        quoted = self.quotes.lines(text, lines, folded) if code else set[int]()
-        masked = "\n".join(self._mask_lines(lines, folded, quoted)) if self.strength else text
+        quoted = self.quotes.lines(text, lines, folded_lines(lines)) if code else set[int]()
+        return self._masked(lines, list(map(self._kind, lines)), quoted, code)
+
+    def mask_all(self, texts: Sequence[str], code: Sequence[bool]) -> list[str]:
+        """Every text as `mask` would give it, sooner: most lines are told at one look at all of them."""
+        if self._sieve is None or not self.strength or not texts:
+            return list(texts)
+        parts = [text.split("\n") for text in texts]
+        flat = list(chain.from_iterable(parts))
+        folded = folded_lines(flat)
+        kinds = self._kinds(flat, folded)
+        covered = self._sieve.covered(flat)
+        ends = np.cumsum([len(lines) for lines in parts])
+        whole = "".join(folded)
+        present = [line for line in self.quotes.folded if line in whole]
+        looked = np.flatnonzero((np.array(kinds, np.uint8) & (_STRONG | _GAP)) | (covered > 0))
+        touched = set(np.searchsorted(ends, looked, side="right").tolist())
+        shown: list[str] = []
+        start = 0
+        for number, (text, lines, end) in enumerate(zip(texts, parts, ends.tolist(), strict=True)):
+            own = slice(start, end)
+            start = end
+            packed = "".join(folded[own]) if present else ""
+            here = [line for line in present if line in packed]
+            if number not in touched and not here:
+                shown.append(text)
+                continue
+            quoted = set[int]()
+            if code[number]:
+                quoted = self.quotes.lines_near(text, lines, packed, here, covered[own])
+            shown.append(self._masked(lines, kinds[own], quoted, code[number]))
+        return shown
+
+    def _masked(self, lines: Sequence[str], kinds: Sequence[int], quoted: Collection[int], code: bool) -> str:
+        masked = "\n".join(self._mask_lines(lines, kinds, quoted))
         if not code:
             for start, end in reversed(self.quotes.spans(masked)):
                 masked = masked[:start] + REGION + masked[end:]
         return masked
 
-    def _mask_lines(self, lines: Sequence[str], folded: Sequence[str], quoted: Collection[int]) -> Sequence[str]:
-        forms = [self._forms(line, packed) for line, packed in zip(lines, folded, strict=True)]
-        hidden = [
-            index in quoted or any(self.strength.get(form) == _STRONG for form in found if form)
-            for index, found in enumerate(forms)
-        ]
-        opened = self._fill_gaps(forms, hidden)
+    def _mask_lines(self, lines: Sequence[str], kinds: Sequence[int], quoted: Collection[int]) -> Sequence[str]:
+        hidden = [kind & _STRONG > 0 for kind in kinds]
+        for index in quoted:
+            hidden[index] = True
+        opened = self._fill_gaps(lines, kinds, hidden)
         if not opened and not any(hidden):
             return lines
-        weak = [any(self.strength.get(form) == _WEAK for form in found if form) for found in forms]
         # Blank lines neither part nor are parts of what is masked: two versions of a file may differ in them.
-        solid = [index for index, found in enumerate(forms) if "" not in found]
+        solid = [index for index, kind in enumerate(kinds) if not kind & _BLANK]
         for order in (solid, solid[::-1]):
             for neighbour, index in pairwise(order):
-                hidden[index] = hidden[index] or (weak[index] and hidden[neighbour])
+                if hidden[neighbour] and kinds[index] & _WEAK:
+                    hidden[index] = True
         for above, below in pairwise(solid):
             if hidden[above] and (hidden[below] or (below == above + 1 and _CARETS.match(lines[below]))):
                 hidden[above + 1 : below + 1] = [True] * (below - above)
@@ -150,32 +157,49 @@ class Regions:
                 shown.append(REGION)
         return shown
 
-    def _forms(self, line: str, folded: str) -> Sequence[str]:
-        """`_forms` of a line, and none of a line that ends like no line that matters."""
-        last = folded[-1:]
-        if last not in _BLANK_ENDS and not any(folded[-size:] in self._tails for size in self._tail_sizes):
-            return () if not last.isdecimal() else _forms(line)
-        found = self._known_forms.get(line)
-        if found is None:
-            found = self._known_forms[line] = _forms(line)
-        return found
+    def _kind(self, line: str) -> int:
+        """What a line is by itself: any of `_STRONG`, `_WEAK`, `_GAP` (a change may follow it) and `_BLANK`."""
+        kind = 0
+        for form in _forms(line):
+            if not form:
+                kind |= _BLANK
+                continue
+            kind |= self.strength.get(form, 0)
+            if form in self.gaps:
+                kind |= _GAP
+        return kind
 
-    def _fill_gaps(self, forms: Sequence[Sequence[str]], hidden: list[bool]) -> set[int]:
+    def _kinds(self, lines: Sequence[str], folded: Sequence[str]) -> list[int]:
+        """`_kind` of every line. A line that ends like none that matters is nothing, and is not looked at."""
+        known, ends, tails = self._known, self._ends, self._tails
+        new = {line: packed for line, packed in zip(lines, folded, strict=True) if line not in known}
+        known.update(dict.fromkeys(new, 0))
+        maybe = {line: packed for line, packed in new.items() if (last := packed[-1:]) in ends or last.isdecimal()}
+        wanted = {line for line in maybe if _MAYBE_BLANK.fullmatch(line)}
+        for size in self._tail_sizes:
+            wanted.update([line for line, packed in maybe.items() if packed[-size:] in tails])
+        for line in wanted:
+            known[line] = self._kind(line)
+        return list(map(known.__getitem__, lines))
+
+    def _fill_gaps(self, lines: Sequence[str], kinds: Sequence[int], hidden: list[bool]) -> set[int]:
         """Hide what stands between the two neighbours of a change; where nothing does, say where a mask belongs.
 
         So a missing line is masked like a present one: whether a bug's lines are there would tell the tasks apart.
         """
         opened: set[int] = set()
-        if self.gaps.keys().isdisjoint(form for found in forms for form in found):
+        if not any(kind & _GAP for kind in kinds):
             return opened
-        filled = [index for index, found in enumerate(forms) if "" not in found]
+        filled = [index for index, kind in enumerate(kinds) if not kind & _BLANK]
         for place, index in enumerate(filled):
-            for gap in (gap for form in forms[index] for gap in self.gaps.get(form, ())):
+            if not kinds[index] & _GAP:
+                continue
+            for gap in (gap for form in _forms(lines[index]) for gap in self.gaps.get(form, ())):
                 for between in gap.between:
                     window = filled[place + 1 : place + 2 + len(between)]
                     wanted = [*between, gap.after]
                     if len(window) == len(wanted) and all(
-                        line in forms[at] for line, at in zip(wanted, window, strict=True)
+                        line in _forms(lines[at]) for line, at in zip(wanted, window, strict=True)
                     ):
                         for at in window[:-1]:
                             hidden[at] = True
@@ -208,13 +232,13 @@ def _neighbours(hunk: Hunk, change: Change) -> tuple[str, str]:
 
 def _forms(line: str) -> list[str]:
     """The folded line, with and without what may stand in front of code."""
-    found = [fold(line)]
+    found = ["".join(line.split())]
     for prefix in PREFIXES:
         match = prefix.match(line)
         if match:
             rest = line[match.end() :]
-            found.append(fold(rest))
+            found.append("".join(rest.split()))
             sign = PREFIXES[1].match(rest) or PREFIXES[2].match(rest)
             if sign:
-                found.append(fold(rest[sign.end() :]))
+                found.append("".join(rest[sign.end() :].split()))
     return found

@@ -29,6 +29,8 @@ class Command:
     @property
     def targets(self) -> list[str]:
         """Files that it redirects its output into."""
+        if ">" not in self.text:
+            return []
         return ["".join(filter(None, match.groups())) for match in _REDIRECT.finditer(_unquoted(self.text))]
 
 

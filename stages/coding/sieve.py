@@ -87,6 +87,6 @@ class Sieve:
         lengths = (last - first)[long]
         # The tokens of all long runs, as one list of places.
         tokens = np.arange(lengths.sum()) + np.repeat(first[long] - np.cumsum(lengths) + lengths, lengths)
-        borders = np.cumsum([len(line) + 1 for line in lines])
+        borders = np.cumsum(np.fromiter(map(len, lines), np.intp, len(lines)) + 1)
         numbers = np.searchsorted(borders, starts[tokens], side="right")
         return np.bincount(numbers, sizes[tokens], len(lines)).astype(np.intp)

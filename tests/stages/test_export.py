@@ -123,6 +123,26 @@ def test_the_card_takes_the_funnel_and_the_config_later(tmp_path: Path) -> None:
     assert (folder / "README.md").read_bytes() == first
 
 
+def test_the_card_says_how_often_a_model_picks_the_right_context(tmp_path: Path) -> None:
+    rows = corpus()
+    write_dataset(tmp_path / "unasked", rows, PAIR)
+    assert "Can a model pick C+?" not in (tmp_path / "unasked" / "README.md").read_text()
+    for place, row in enumerate(rows):
+        row["measures"] = [*row["measures"], {"name": "pass_rate", "value": (0.25, 1.0)[place % 2]}]
+    write_dataset(tmp_path / "asked", rows, PAIR)
+    found = read_provenance(tmp_path / "asked")["answerability"]
+    assert (found["rows"], found["accuracy"]) == (60, 0.625)
+    assert 0.4 < found["low"] < 0.625 < found["high"] < 0.8
+    asked = {"samples": 8, "low": 0.0, "high": 1.0, "chat": {"model": "openai/reader"}}
+    write_card(tmp_path / "asked", config={"difficulty": asked})
+    text = (tmp_path / "asked" / "README.md").read_text()
+    assert "`openai/reader` read both contexts and picked C+ in 0.625 of its choices" in text
+    assert "60 pairs, 8 choices each" in text
+    assert "before the filter" not in text
+    write_card(tmp_path / "asked", config={"difficulty": asked | {"low": 0.25, "high": 0.63}})
+    assert "within 0.25 and 0.63, so this is no measure" in (tmp_path / "asked" / "README.md").read_text()
+
+
 def test_a_benchmark_and_a_tilted_baseline_are_named(tmp_path: Path) -> None:
     rows = corpus()
     for row in rows:

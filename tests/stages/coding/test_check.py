@@ -78,9 +78,10 @@ def test_an_answer_without_an_evaluation_is_run_against_its_own_tests_too(
     client: Any, stage: Check, tasks: Listed
 ) -> None:
     since = int(time.time())
-    row = pair(side(tasks[0], status=None), side(tasks[1], status=None))
+    row = pair(*(side(task, status=None, resolved=None) for task in tasks))
     outcome = stage.process(row)
     assert isinstance(outcome, Keep)
+    assert all(outcome.rows[0][one]["resolved"] is True for one in ("first", "second")), "what was executed is known"
     assert [check["status"] for check in outcome.rows[0]["checks"][:2]] == ["resolved", "resolved"]
     assert created(client, since) == 4
 

@@ -87,7 +87,7 @@ def test_a_tool_edit_is_masked_whole(name: str) -> None:
 
 @pytest.mark.parametrize("content", NO_EDITS)
 def test_looking_and_experimenting_is_no_edit(content: str) -> None:
-    assert find_edits(content, FILES) == []
+    assert not find_edits(content, FILES)
     assert mask_edits(content, FILES) == content
 
 
