@@ -28,10 +28,9 @@ Row: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """The row goes on, as one or more rows. `cost` is what it took, in US dollars."""
+    """The row goes on, as one or more rows. What it took to get them is told elsewhere, see `calls`."""
 
     rows: list[Row]
-    cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,6 @@ class Drop:
     """The row ends here, on purpose. `reason` is a short fixed phrase: it is counted, so it holds no values."""
 
     reason: str
-    cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from contextrl_data.pipeline.calls import CallLedger
 from contextrl_data.pipeline.stage import Context, Drop, Keep, Map, Outcome, Row, StageConfig, seed_of
 from contextrl_data.stages.chat import ChatClient, ChatConfig, Malformed, TooLong
 from contextrl_data.stages.judge import REASONS
@@ -121,7 +122,7 @@ class ChatJudge(Map[ChatJudgeConfig]):
     def open(self, context: Context) -> None:
         """Connect to the model."""
         super().open(context)
-        self._client = ChatClient(self.config.chat, "judge")
+        self._client = ChatClient(self.config.chat, "judge", CallLedger(context.folder, self.name))
 
     def process(self, row: Row) -> Outcome:
         """Ask for every vote at once, and count."""
@@ -130,19 +131,18 @@ class ChatJudge(Map[ChatJudgeConfig]):
             return Drop("too long for the judge")
         try:
             with ThreadPoolExecutor(len(ballots)) as pool:
-                replies = list(pool.map(self._vote, ballots, range(len(ballots))))
+                votes = list(pool.map(lambda vote: self._vote(row["id"], *vote), enumerate(ballots)))
         except TooLong:
             return Drop("too long for the judge")
-        verdict, reason = decide([reply[0] for reply in replies])
-        cost = sum(reply[1] for reply in replies)
+        verdict, reason = decide(votes)
         if verdict == "INVALID":
-            return Drop(f"judged invalid: {reason}", cost)
-        found = {"judge": self.config.chat.model, "verdict": verdict, "verdict_reason": reason, "votes": len(replies)}
-        return Keep([{**row, **found}], cost)
+            return Drop(f"judged invalid: {reason}")
+        found = {"judge": self.config.chat.model, "verdict": verdict, "verdict_reason": reason, "votes": len(votes)}
+        return Keep([{**row, **found}])
 
-    def _vote(self, one: Ballot, number: int) -> tuple[tuple[str, str], float]:
-        reply = self._client.ask(one.messages, reader(one.ticket), sample=number, schema=reply_schema())
-        return weigh(reply.value, one.right), reply.cost
+    def _vote(self, row: str, number: int, one: Ballot) -> tuple[str, str]:
+        reply = self._client.ask(one.messages, reader(one.ticket), row=row, sample=number, schema=reply_schema())
+        return weigh(reply.value, one.right)
 
 
 def ballot(config: ChatJudgeConfig, row: Row, number: int) -> Ballot:

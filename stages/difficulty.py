@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from contextrl_data.pipeline.calls import CallLedger
 from contextrl_data.pipeline.stage import Context, Drop, Keep, Map, Outcome, Row, StageConfig
 from contextrl_data.stages.chat import ChatClient, ChatConfig, TooLong
 from contextrl_data.stages.prompt import choice_prompt
@@ -56,7 +57,7 @@ class Difficulty(Map[DifficultyConfig]):
     def open(self, context: Context) -> None:
         """Connect to the model."""
         super().open(context)
-        self._client = ChatClient(self.config.chat, "difficulty")
+        self._client = ChatClient(self.config.chat, "difficulty", CallLedger(context.folder, self.name))
 
     def process(self, row: Row) -> Outcome:
         """Sample the choice; a reply that names no letter is a wrong one."""
@@ -65,23 +66,22 @@ class Difficulty(Map[DifficultyConfig]):
             with ThreadPoolExecutor(self.config.samples) as pool:
                 replies = list(
                     pool.map(
-                        lambda number: self._client.ask(messages, chosen_letter, sample=number),
+                        lambda number: self._client.ask(messages, chosen_letter, row=row["id"], sample=number),
                         range(self.config.samples),
                     )
                 )
         except TooLong:
             return Drop("too long for the model")
         letters = [reply.value for reply in replies]
-        cost = sum(reply.cost for reply in replies)
         rate = letters.count(row["correct_option"]) / len(letters)
         if rate < self.config.low:
-            return Drop("too hard for the model", cost)
+            return Drop("too hard for the model")
         if rate > self.config.high:
-            return Drop("too easy for the model", cost)
+            return Drop("too easy for the model")
         measures = [one for one in row["measures"] or [] if one["name"] not in (PASS_RATE, UNREADABLE)]
         measures.append({"name": PASS_RATE, "value": rate})
         measures.append({"name": UNREADABLE, "value": letters.count(None) / len(letters)})
-        return Keep([{**row, "measures": measures}], cost)
+        return Keep([{**row, "measures": measures}])
 
     def messages(self, row: Row) -> list[dict[str, Any]]:
         """The chat that asks for the choice."""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import pyarrow as pa
 from pydantic import Field, model_validator
 
+from contextrl_data.pipeline.calls import CallLedger
 from contextrl_data.pipeline.errors import ConfigError, MissingExtra, RowFailure
 from contextrl_data.pipeline.stage import Context, Drop, Keep, Map, Outcome, Row, StageConfig, seed_of
 from contextrl_data.stages.coding.agent_environment import SandboxEnvironment, prepare_agent
@@ -110,6 +111,7 @@ class Rollouts(Map[RolloutConfig]):
         if self.config.agent == "litellm":
             prepare_models()
         self._client = connect()
+        self._ledger = CallLedger(context.folder, self.name)
         self._templates = _templates("text" if self.config.agent == "scripted" else self.config.api.mode)
 
     def process(self, row: Row) -> Outcome:
@@ -170,15 +172,14 @@ class Rollouts(Map[RolloutConfig]):
                     "source": row["source"],
                     "licence": row["licence"],
                 }
-            ],
-            cost=float(agent.cost),
+            ]
         )
 
     def _model(self, row: Row, sandbox: Sandbox) -> Any:
         seed = seed_of(self.config.seed, row["instance_id"], row["attempt"])
         if self.config.agent == "scripted":
             return ScriptedModel(row, sandbox, self.config.scripted, seed, self._templates)
-        return ApiModel(self.config.model, self.config.api, self._templates, seed)
+        return ApiModel(self.config.model, self.config.api, self._templates, seed, self._ledger, row["id"])
 
 
 def slug(name: str) -> str:

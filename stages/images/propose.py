@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from contextrl_data.pipeline.calls import CallLedger
 from contextrl_data.pipeline.stage import Context, Drop, Keep, Map, Outcome, Row, Stage, StageConfig, seed_of
 from contextrl_data.stages.chat import ChatClient, ChatConfig, Malformed, TooLong
 from contextrl_data.stages.images.answers import differ, meaning, resolve
@@ -105,7 +106,7 @@ class ChatPropose(Map[ChatProposeConfig]):
     def open(self, context: Context) -> None:
         """Connect to the model."""
         super().open(context)
-        self._client = ChatClient(self.config.chat, "propose")
+        self._client = ChatClient(self.config.chat, "propose", CallLedger(context.folder, self.name))
 
     def process(self, row: Row) -> Outcome:
         """Ask once; a reply whose answer is the old one is asked for again."""
@@ -125,11 +126,11 @@ class ChatPropose(Map[ChatProposeConfig]):
             },
         ]
         try:
-            reply = self._client.ask(messages, reader(answer, row["choices"] or [], picture.size))
+            reply = self._client.ask(messages, reader(answer, row["choices"] or [], picture.size), row=row["id"])
         except TooLong:
             return Drop("too long for the model")
         instruction, other, region = reply.value
-        return Keep([_proposal(row, instruction, other, region, self.config.chat.model)], reply.cost)
+        return Keep([_proposal(row, instruction, other, region, self.config.chat.model)])
 
 
 Proposed = tuple[str, str, list[int] | None]
