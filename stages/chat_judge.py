@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
@@ -21,8 +21,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contextrl_data.pipeline.calls import CallLedger
+from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Context, Drop, Keep, Map, Outcome, Row, StageConfig, seed_of
 from contextrl_data.stages.chat import ChatClient, ChatConfig, Malformed, TooLong
+from contextrl_data.stages.chat_outlook import calls_ahead, pair_tokens
 from contextrl_data.stages.judge import REASONS
 from contextrl_data.stages.prompt import transcript
 from contextrl_data.stages.rows import JUDGED
@@ -118,6 +120,11 @@ class ChatJudge(Map[ChatJudgeConfig]):
     schema = JUDGED
     work = "thread"
     dear = True
+
+    def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
+        """`votes` questions a pair, with both contexts and both answers in each."""
+        prompt, told = pair_tokens()
+        return Outlook(rows, calls=calls_ahead(self.config.chat, self.config.votes, prompt, 60, told, "judge"))
 
     def open(self, context: Context) -> None:
         """Connect to the model."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from pydantic import Field, model_validator
 
 from contextrl_data.pipeline.calls import CallLedger
+from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Context, Drop, Keep, Map, Outcome, Row, StageConfig
 from contextrl_data.stages.chat import ChatClient, ChatConfig, TooLong
+from contextrl_data.stages.chat_outlook import calls_ahead, pair_tokens
 from contextrl_data.stages.prompt import choice_prompt
 from contextrl_data.stages.rows import PAIR
 
@@ -53,6 +56,14 @@ class Difficulty(Map[DifficultyConfig]):
     schema = PAIR
     work = "thread"
     dear = True
+
+    def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
+        """`samples` questions a pair, with both contexts and one answer in each. How many a model finds neither easy nor
+        hard depends on the model: all are counted."""
+        prompt, told = pair_tokens()
+        chat = self.config.chat
+        calls = calls_ahead(chat, self.config.samples, prompt, min(chat.max_tokens, 10), told, "difficulty")
+        return Outlook(rows, calls=calls)
 
     def open(self, context: Context) -> None:
         """Connect to the model."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from pydantic import Field
 
 from contextrl_data.pipeline.calls import CallLedger
+from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Context, Drop, Keep, Map, Outcome, Row, StageConfig, seed_of
 from contextrl_data.stages.chat import ChatClient, ChatConfig, Malformed, TooLong
+from contextrl_data.stages.chat_outlook import PICTURE, PICTURE_TOLD, calls_ahead
 from contextrl_data.stages.images.answers import codes, resolve
 from contextrl_data.stages.images.decode import BadImage, decode_rgb
 from contextrl_data.stages.images.encoders.http import data_uri
@@ -54,6 +56,11 @@ class Flip(Map[FlipConfig]):
     schema = IMAGE_CANDIDATE
     work = "thread"
     dear = True
+
+    def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
+        """Each picture of a pair alone, `votes` times."""
+        calls = calls_ahead(self.config.chat, 2 * self.config.votes, PICTURE + 120, 5, PICTURE_TOLD, "flip")
+        return Outlook(rows, calls=calls)
 
     def open(self, context: Context) -> None:
         """Connect to the model."""

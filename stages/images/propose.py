@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from contextrl_data.pipeline.calls import CallLedger
+from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Context, Drop, Keep, Map, Outcome, Row, Stage, StageConfig, seed_of
 from contextrl_data.stages.chat import ChatClient, ChatConfig, Malformed, TooLong
+from contextrl_data.stages.chat_outlook import PICTURE, PICTURE_TOLD, calls_ahead
 from contextrl_data.stages.images.answers import differ, meaning, resolve
 from contextrl_data.stages.images.decode import BadImage, decode_rgb
 from contextrl_data.stages.images.encoders.http import data_uri
@@ -102,6 +104,11 @@ class ChatPropose(Map[ChatProposeConfig]):
     schema = PROPOSAL
     work = "thread"
     dear = True
+
+    def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
+        """One question a picture."""
+        calls = calls_ahead(self.config.chat, 1, PICTURE + 250, 80, PICTURE_TOLD, "propose")
+        return Outlook(rows, calls=calls)
 
     def open(self, context: Context) -> None:
         """Connect to the model."""
