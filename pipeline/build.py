@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import orjson
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
+from contextrl_data.pipeline.calls import Call, dollars_of, read_calls
 from contextrl_data.pipeline.config import dump
 from contextrl_data.pipeline.errors import RunError
 from contextrl_data.pipeline.executors.local import LocalExecutor
@@ -85,6 +86,11 @@ class BuildFolder:
         """Every stage, with its counts so far."""
         return [self._row(name) for name, _ in self.stages]
 
+    def calls(self) -> Iterator[Call]:
+        """Every call of a model that its stages made, also those of runs that were stopped."""
+        for stage, _ in self.stages:
+            yield from read_calls(self.stage_folder(stage))
+
     def _row(self, stage: str) -> FunnelRow:
         folder = self.stage_folder(stage)
         manifest = folder.manifest() if folder.path.exists() else None
@@ -100,7 +106,17 @@ class BuildFolder:
         saved = folder.journal.read_bytes().count(b"\n") if folder.journal.exists() else 0
         notes = {"journalled": saved} if saved else {}
         return FunnelRow(
-            stage, "stopped" if begun else "waiting", total, kept, dropped, failed, out, [], 0.0, 0.0, notes
+            stage,
+            "stopped" if begun else "waiting",
+            total,
+            kept,
+            dropped,
+            failed,
+            out,
+            [],
+            0.0,
+            dollars_of(read_calls(folder)),
+            notes,
         )
 
 

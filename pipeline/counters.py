@@ -54,6 +54,7 @@ class StageProgress:
     failed: Counter[str] = field(default_factory=Counter)
     resumed: int = 0
     cost: float = 0.0
+    """Dollars of all calls that were made for it, in this session and before."""
     rows_out: int | None = None
     started: float = field(default_factory=time.monotonic)
     seconds: float | None = None
@@ -79,12 +80,10 @@ class StageProgress:
     def count(self, outcome: Outcome) -> None:
         """Add one outcome."""
         match outcome:
-            case Keep(cost=cost):
+            case Keep():
                 self.kept += 1
-                self.cost += cost
-            case Drop(reason=reason, cost=cost):
+            case Drop(reason=reason):
                 self.dropped[reason] += 1
-                self.cost += cost
             case Fail(boundary=boundary):
                 self.failed[boundary] += 1
 

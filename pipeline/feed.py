@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from contextrl_data.pipeline.calls import Meter
 from contextrl_data.pipeline.counters import StageProgress
 from contextrl_data.pipeline.errors import InputError, StoreError
 from contextrl_data.pipeline.executors import Batch, Places
@@ -42,6 +43,7 @@ class Feed:
         self.by_place = not stage.dear and stage.work == "process"
         self._flying: dict[int, tuple[ShardBuilder, list[int], list[tuple[str, str]]]] = {}
         self._number = 0
+        self._meter = Meter(folder)
         self._seen: set[str] = set()
 
     def batches(self) -> Iterator[Batch]:
@@ -122,6 +124,8 @@ class Feed:
     def _count(self, outcome: Outcome, resumed: bool = False) -> None:
         self.shown.count(outcome)
         self.shown.resumed += resumed
+        if self.stage.dear:
+            self.shown.cost = self._meter.dollars()
         self.progress.refresh()
 
     def _count_resumed(self, builder: ShardBuilder) -> None:

@@ -114,11 +114,11 @@ class Journal:
 
 def _encode(outcome: Keep | Drop) -> dict[str, Any]:
     if isinstance(outcome, Keep):
-        return {"keep": outcome.rows, "cost": outcome.cost}
-    return {"drop": outcome.reason, "cost": outcome.cost}
+        return {"keep": outcome.rows}
+    return {"drop": outcome.reason}
 
 
 def _decode(record: dict[str, Any]) -> Outcome:
     if "keep" in record:
-        return Keep(record["keep"], record["cost"])
-    return Drop(record["drop"], record["cost"])
+        return Keep(record["keep"])
+    return Drop(record["drop"])

@@ -21,6 +21,7 @@ from typing import Any
 
 import orjson
 
+from contextrl_data.pipeline.calls import dollars_of, read_calls
 from contextrl_data.pipeline.counters import StageProgress
 from contextrl_data.pipeline.errors import ContextRLError, InputError, RunError
 from contextrl_data.pipeline.executors import Executor, Job
@@ -128,7 +129,7 @@ class Runner:
             funnel=gathered[0],
             notes=gathered[1],
             seconds=round(time.monotonic() - started + _spent(folder), 2),
-            cost=round(shown.cost, 6),
+            cost=dollars_of(read_calls(folder)),
             git_commit=git_commit(),
             package=package_version(),
         )

@@ -22,16 +22,17 @@ from typing import Any, ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
+from contextrl_data.pipeline.outlook import Outlook
+
 Row: TypeAlias = dict[str, Any]
 """One row. Every row has a string `id`, unique within its stage."""
 
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """The row goes on, as one or more rows. `cost` is what it took, in US dollars."""
+    """The row goes on, as one or more rows. What it took to get them is told elsewhere, see `calls`."""
 
     rows: list[Row]
-    cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,6 @@ class Drop:
     """The row ends here, on purpose. `reason` is a short fixed phrase: it is counted, so it holds no values."""
 
     reason: str
-    cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +120,11 @@ class Stage(ABC, Generic[C]):
     def fingerprint(self) -> str:
         """Identity of what the stage reads from outside the pipeline (a file's hash, a revision); part of the key."""
         return ""
+
+    def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
+        """What so many input rows would take and give, told from the config alone: `build --plan` adds what was
+        measured. `sides` are the rows of the side inputs."""
+        return Outlook(most=rows)
 
     def restore(self, rows: Rows) -> None:
         """Called when the stage is found finished and a later one with `work = "thread"` is not: bring back what lies

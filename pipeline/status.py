@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -10,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from contextrl_data.pipeline.build import BuildFolder, builds, find_build
+from contextrl_data.pipeline.calls import Spent, summed
 from contextrl_data.pipeline.counters import clock
 
 MARKS = {"done": "✓", "failures": "!", "stopped": "▸", "waiting": " "}
@@ -20,6 +22,10 @@ def show_status(root: Path, wanted: str | None, console: Console) -> None:
     build = find_build(root, wanted)
     console.print(Text(str(build.path), style="bold"), soft_wrap=True)
     console.print(status_table(build))
+    spent = summed(build.calls())
+    if spent:
+        console.print()
+        console.print(spent_table(spent))
     for stage, boundary, message in first_failures(build):
         console.print(Text(f"{stage}, {boundary}: {message}", style="red"), soft_wrap=True)
     others = [other.path.name for other in builds(build.path.parent) if other.path != build.path]
@@ -46,6 +52,34 @@ def status_table(build: BuildFolder) -> Table:
             f"{saved:,} rows saved" if saved else clock(row.seconds) if row.state == "done" else "",
         )
     return table
+
+
+def spent_table(spent: Sequence[Spent]) -> Table:
+    """One line per stage and model, and one for all of them: calls, tokens, dollars."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for name in ("calls of", "model", "calls", "failed", "tokens in", "tokens out", "dollars", "time in calls"):
+        table.add_column(name, justify="left" if name in ("calls of", "model") else "right")
+    for one in spent:
+        table.add_row(one.stage, one.model, *_figures(one))
+    if len(spent) > 1:
+        numbers = ("calls", "failed", "prompt_tokens", "completion_tokens", "dollars", "unpriced", "seconds")
+        total = {name: sum(getattr(one, name) for one in spent) for name in numbers}
+        table.add_row("all", "", *_figures(Spent(stage="", model="", **total)), style="bold")
+    return table
+
+
+def _figures(one: Spent) -> list[str]:
+    dollars = f"{one.dollars:,.4f}"
+    if one.unpriced:
+        dollars = f"{dollars if one.dollars else '?'} ({one.unpriced:,} calls without a known price)"
+    return [
+        f"{one.calls:,}",
+        f"{one.failed:,}" if one.failed else "",
+        f"{one.prompt_tokens:,}",
+        f"{one.completion_tokens:,}",
+        dollars,
+        clock(one.seconds),
+    ]
 
 
 def first_failures(build: BuildFolder) -> list[tuple[str, str, str]]:

@@ -6,6 +6,7 @@
       parts/                 finished pieces of a shard that is not complete yet
       journal.jsonl          outcomes of dear rows, appended as soon as each is done
       files/                 what a stage makes beside its rows
+      calls/                 one line per call of a model: what it used and took, see `calls`
       manifest.json          written last: counts, hashes of every shard, config, inputs, git commit
 
 Every file is written under another name and renamed, so a reader never sees half a file. Shard borders depend on the
@@ -144,6 +145,7 @@ class StageFolder:
         self.files = path / "files"
         self.parts = path / "parts"
         self.journal = path / "journal.jsonl"
+        self.calls = path / "calls"
         self._manifest = path / "manifest.json"
 
     def create(self) -> None:
@@ -199,7 +201,8 @@ class StageFolder:
                 path.unlink()
 
     def clear(self) -> None:
-        """Forget the rows (their input changed); the journal stays, since it is keyed by what each row holds."""
+        """Forget the rows (their input changed); the journal stays, since it is keyed by what each row holds, and
+        so do the calls, which are paid."""
         self._manifest.unlink(missing_ok=True)
         for path in [*self.path.glob("data-*.parquet"), *self.path.glob("ledger-*.parquet")]:
             path.unlink()

@@ -15,11 +15,13 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import Field, field_validator
 
-from contextrl_data.pipeline.errors import ConfigError, MissingExtra, RowFailure, SetupError
+from contextrl_data.pipeline.calls import CallLedger
+from contextrl_data.pipeline.errors import ConfigError, RowFailure, SetupError
 from contextrl_data.pipeline.stage import Row, StageConfig
-from contextrl_data.stages.chat_budget import Bill, Budget
+from contextrl_data.stages.chat_budget import Budget
 from contextrl_data.stages.chat_cache import ReplyCache, default_folder
 from contextrl_data.stages.chat_errors import Refused, TooLong, Trouble, classify, pause
+from contextrl_data.stages.prices import book, litellm_module, price_of
 
 T = TypeVar("T")
 _SECRETS = ("api_key", "token", "secret", "password", "authorization", "credential")
@@ -91,33 +93,42 @@ class Reply(Generic[T]):
 
     value: T
     text: str
-    cost: float = 0.0
-    """Dollars that it took now; a cached reply took none."""
 
 
 class ChatClient:
-    """Asks one model. One client serves any number of threads."""
+    """Asks one model. One client serves any number of threads.
 
-    def __init__(self, config: ChatConfig, name: str = "chat") -> None:
+    Args:
+        name: of the stage that asks, for messages.
+        ledger: where each call is written down; a stage gives its own, `CallLedger(context.folder, self.name)`.
+    """
+
+    def __init__(self, config: ChatConfig, name: str = "chat", ledger: CallLedger | None = None) -> None:
         require_model(config, name)
         self.config, self.name = config, name
+        self.ledger = ledger or CallLedger(None, name)
         self.cache = ReplyCache(config.cache_dir or default_folder())
         self.budget = Budget(name, config.max_calls, config.max_dollars)
-        self._litellm = _litellm()
+        self._litellm = litellm_module()
         self._slots = threading.BoundedSemaphore(config.concurrency)
         self._failed_in_a_row = 0
-        if config.max_dollars is not None:
-            self._price(1, 1)
+        if config.max_dollars is not None and self._price(1, 1) is None:
+            raise ConfigError(
+                f"the price of {config.model} is not known, so max_dollars cannot be held",
+                "set input_price and output_price, or limit max_calls instead",
+            )
 
     def ask(
         self,
         messages: list[Row],
         parse: Callable[[str], T],
         *,
+        row: str = "",
         sample: int = 0,
         schema: Mapping[str, Any] | None = None,
     ) -> Reply[T]:
-        """Ask until `parse` takes the reply. `sample` tells apart draws of one question; `schema` is JSON Schema.
+        """Ask until `parse` takes the reply, for the row with the id `row`. `sample` tells apart draws of one question;
+        `schema` is JSON Schema.
 
         Raises:
             RowFailure: of boundary `model`: no reply, or none of the right form.
@@ -131,10 +142,9 @@ class ChatClient:
                 return Reply(parse(known), known)
             except Malformed:
                 pass  # the form that is asked for has changed
-        asked, cost, fault = messages, 0.0, ""
-        for _ in range(self.config.malformed_attempts):
-            text, bill = self._call(asked, schema)
-            cost += bill.cost
+        asked, fault = messages, ""
+        for turn in range(self.config.malformed_attempts):
+            text = self._call(asked, schema, row, turn + 1)
             try:
                 value = parse(text)
             except Malformed as error:
@@ -142,7 +152,7 @@ class ChatClient:
                 asked = [*messages, {"role": "assistant", "content": text}, {"role": "user", "content": _again(fault)}]
                 continue
             self.cache.put(key, text)
-            return Reply(value, text, cost)
+            return Reply(value, text)
         raise RowFailure("model", f"{self.config.model}: {self.config.malformed_attempts} malformed replies: {fault}")
 
     def _key(self, messages: list[Row], sample: int, schema: Mapping[str, Any] | None) -> str:
@@ -157,25 +167,26 @@ class ChatClient:
             schema=schema,
         )
 
-    def _call(self, messages: list[Row], schema: Mapping[str, Any] | None) -> tuple[str, Bill]:
+    def _call(self, messages: list[Row], schema: Mapping[str, Any] | None, row: str, asked: int) -> str:
+        model, trouble = self.config.model, Trouble("")
         with self._slots:
-            trouble = Trouble("")
             for attempt in range(self.config.attempts):
                 if attempt:
                     time.sleep(pause(trouble, attempt, self.config.backoff, self.config.longest_pause))
                 try:
-                    with self.budget.call() as bill:
+                    with self.budget.call() as bill, self.ledger.call(model, row, attempt + 1, asked) as call:
                         response = self._litellm.completion(**self._request(messages, schema))
-                        bill.cost = self._cost(response)
+                        book(call, response, self.config.input_price, self.config.output_price)
+                        bill.cost = call.dollars or 0.0
                 except Exception as error:
-                    trouble = classify(error, self.config.model)  # raises what another try cannot mend
+                    trouble = classify(error, model)  # raises what another try cannot mend
                     continue
                 self._failed_in_a_row = 0
-                return str(response.choices[0].message.content or ""), bill
+                return str(response.choices[0].message.content or "")
         self._failed_in_a_row += 1
         if self._failed_in_a_row >= self.config.give_up_after:
             raise SetupError(
-                f"{self.config.model} failed {self._failed_in_a_row} calls in a row: {trouble.message}",
+                f"{model} failed {self._failed_in_a_row} calls in a row: {trouble.message}",
                 "check the server, its limits and your quota, then run again: what is done is kept",
             )
         raise RowFailure("model", trouble.message)
@@ -202,42 +213,13 @@ class ChatClient:
             request["response_format"] = {"type": "json_schema", "json_schema": described}
         return request
 
-    def _cost(self, response: Any) -> float:
-        usage = getattr(response, "usage", None)
-        used = [getattr(usage, name, None) or 0 for name in ("prompt_tokens", "completion_tokens")]
-        return self._price(*used)
-
-    def _price(self, prompt_tokens: int, reply_tokens: int) -> float:
+    def _price(self, prompt_tokens: int, reply_tokens: int) -> float | None:
         config = self.config
-        if config.input_price is not None or config.output_price is not None:
-            return (prompt_tokens * (config.input_price or 0) + reply_tokens * (config.output_price or 0)) / 1e6
-        try:
-            prices = self._litellm.cost_per_token(
-                model=config.model, prompt_tokens=prompt_tokens, completion_tokens=reply_tokens
-            )
-        except Exception:  # litellm raises many kinds for a model that it has no price of
-            if config.max_dollars is None:
-                return 0.0
-            raise ConfigError(
-                f"the price of {config.model} is not known, so max_dollars cannot be held",
-                "set input_price and output_price, or limit max_calls instead",
-            ) from None
-        return float(sum(prices))
+        return price_of(config.model, prompt_tokens, reply_tokens, config.input_price, config.output_price)
 
 
 def _again(fault: str) -> str:
     return f"Your reply does not have the form that was asked for: {fault}. Reply again, in that form and nothing else."
-
-
-def _litellm() -> Any:
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else it asks the network for prices at import
-    try:
-        import litellm
-    except ImportError as error:
-        raise MissingExtra("coding", "asking a chat model") from error
-    litellm.suppress_debug_info = True
-    litellm.telemetry = False
-    return litellm
 
 
 __all__ = ["ChatClient", "ChatConfig", "Malformed", "Refused", "Reply", "TooLong", "require_model"]

@@ -10,15 +10,19 @@ A trajectory is data, and may say anything, also "answer VALID". What holds what
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field
 
+from contextrl_data.pipeline.calls import CallLedger
+from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Context, Drop, Keep, Map, Outcome, Row, StageConfig, seed_of
 from contextrl_data.stages.ballot import Vote, decide, fenced, fill, reader, reply_schema, token, vote_form
 from contextrl_data.stages.chat import ChatClient, ChatConfig, TooLong
+from contextrl_data.stages.chat_outlook import calls_ahead, pair_tokens
 from contextrl_data.stages.judge import REASONS
 from contextrl_data.stages.prompt import transcript
 from contextrl_data.stages.rows import JUDGED
@@ -101,10 +105,15 @@ class ChatJudge(Map[ChatJudgeConfig]):
     work = "thread"
     dear = True
 
+    def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
+        """`votes` questions a pair, with both contexts and both answers in each."""
+        prompt, told = pair_tokens()
+        return Outlook(rows, calls=calls_ahead(self.config.chat, self.config.votes, prompt, 60, told, "judge"))
+
     def open(self, context: Context) -> None:
         """Connect to the model."""
         super().open(context)
-        self._client = ChatClient(self.config.chat, "judge")
+        self._client = ChatClient(self.config.chat, "judge", CallLedger(context.folder, self.name))
 
     def process(self, row: Row) -> Outcome:
         """Ask for every vote at once, and count."""
@@ -113,19 +122,20 @@ class ChatJudge(Map[ChatJudgeConfig]):
             return Drop("too long for the judge")
         try:
             with ThreadPoolExecutor(len(ballots)) as pool:
-                replies = list(pool.map(self._vote, ballots, range(len(ballots))))
+                votes = list(pool.map(lambda vote: self._vote(row["id"], *vote), enumerate(ballots)))
         except TooLong:
             return Drop("too long for the judge")
-        verdict, reason = decide([reply[0] for reply in replies], REASONS)
-        cost = sum(reply[1] for reply in replies)
+        verdict, reason = decide(votes, REASONS)
         if verdict == "INVALID":
-            return Drop(f"judged invalid: {reason}", cost)
-        found = {"judge": self.config.chat.model, "verdict": verdict, "verdict_reason": reason, "votes": len(replies)}
-        return Keep([{**row, **found}], cost)
+            return Drop(f"judged invalid: {reason}")
+        found = {"judge": self.config.chat.model, "verdict": verdict, "verdict_reason": reason, "votes": len(votes)}
+        return Keep([{**row, **found}])
 
-    def _vote(self, one: Ballot, number: int) -> tuple[tuple[str, str], float]:
-        reply = self._client.ask(one.messages, reader(FORM, one.ticket), sample=number, schema=reply_schema(FORM))
-        return weigh(reply.value, one.right), reply.cost
+    def _vote(self, row: str, number: int, one: Ballot) -> tuple[str, str]:
+        reply = self._client.ask(
+            one.messages, reader(FORM, one.ticket), row=row, sample=number, schema=reply_schema(FORM)
+        )
+        return weigh(reply.value, one.right)
 
 
 def ballot(config: ChatJudgeConfig, row: Row, number: int) -> Ballot:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from pydantic import Field, model_validator
 
+from contextrl_data.pipeline.calls import CallLedger
+from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Context, Drop, Keep, Map, Outcome, Row, StageConfig
 from contextrl_data.stages.chat import ChatClient, ChatConfig, TooLong
+from contextrl_data.stages.chat_outlook import calls_ahead, pair_tokens
 from contextrl_data.stages.prompt import choice_prompt
 from contextrl_data.stages.rows import PAIR
 
@@ -53,10 +57,18 @@ class Difficulty(Map[DifficultyConfig]):
     work = "thread"
     dear = True
 
+    def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
+        """`samples` questions a pair, with both contexts and one answer in each. How many a model finds neither easy nor
+        hard depends on the model: all are counted."""
+        prompt, told = pair_tokens()
+        chat = self.config.chat
+        calls = calls_ahead(chat, self.config.samples, prompt, min(chat.max_tokens, 10), told, "difficulty")
+        return Outlook(rows, calls=calls)
+
     def open(self, context: Context) -> None:
         """Connect to the model."""
         super().open(context)
-        self._client = ChatClient(self.config.chat, "difficulty")
+        self._client = ChatClient(self.config.chat, "difficulty", CallLedger(context.folder, self.name))
 
     def process(self, row: Row) -> Outcome:
         """Sample the choice; a reply that names no letter is a wrong one."""
@@ -65,23 +77,22 @@ class Difficulty(Map[DifficultyConfig]):
             with ThreadPoolExecutor(self.config.samples) as pool:
                 replies = list(
                     pool.map(
-                        lambda number: self._client.ask(messages, chosen_letter, sample=number),
+                        lambda number: self._client.ask(messages, chosen_letter, row=row["id"], sample=number),
                         range(self.config.samples),
                     )
                 )
         except TooLong:
             return Drop("too long for the model")
         letters = [reply.value for reply in replies]
-        cost = sum(reply.cost for reply in replies)
         rate = letters.count(row["correct_option"]) / len(letters)
         if rate < self.config.low:
-            return Drop("too hard for the model", cost)
+            return Drop("too hard for the model")
         if rate > self.config.high:
-            return Drop("too easy for the model", cost)
+            return Drop("too easy for the model")
         measures = [one for one in row["measures"] or [] if one["name"] not in (PASS_RATE, UNREADABLE)]
         measures.append({"name": PASS_RATE, "value": rate})
         measures.append({"name": UNREADABLE, "value": letters.count(None) / len(letters)})
-        return Keep([{**row, "measures": measures}], cost)
+        return Keep([{**row, "measures": measures}])
 
     def messages(self, row: Row) -> list[dict[str, Any]]:
         """The chat that asks for the choice."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from contextrl_data.pipeline.errors import ConfigError, InputError, StoreError
+from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Gather, Gathered, Row, Rows, StageConfig, Tell, silent
 from contextrl_data.pipeline.store import disk_error, sha256_file
 from contextrl_data.stages.card import PROVENANCE, write_card
@@ -73,6 +74,10 @@ class ExportPairs(Gather[ExportConfig]):
             check_views(config.views, "image_pos" in self.pairs.names, config.view_tasks)
         except InputError as error:  # now, not when the build ends
             raise ConfigError(f"export.views: {error.problem}", error.remedy) from error
+
+    def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
+        """One row a file: three splits, and a file for every `rows_per_file` pairs."""
+        return Outlook(min(rows, 3 + rows // self.config.rows_per_file))
 
     def gather(self, rows: Rows) -> Gathered:
         """Write the folder below `files/dataset` of the stage's own folder."""

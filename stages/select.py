@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, ClassVar
 
 from pydantic import Field
 
+from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Gather, Gathered, Row, Rows, StageConfig
 from contextrl_data.stages.audit import summarise
 from contextrl_data.stages.balance import Choice, Limits, Unit, choose
@@ -52,6 +53,10 @@ class SelectPairs(Gather[SelectConfig]):
     source_column: ClassVar[str] = "repo"
     kind_columns: ClassVar[tuple[str, ...]] = ("kind",)
     """What may have a share of the set; the first column's shares are `shares`."""
+
+    def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
+        """Never more than `target_pairs`."""
+        return Outlook(min(rows, self.config.target_pairs))
 
     def gather(self, rows: Rows) -> Gathered:
         """Choose on the small columns, then stream the chosen rows."""

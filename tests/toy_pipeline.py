@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
 
+from contextrl_data.pipeline.calls import CallLedger
 from contextrl_data.pipeline.errors import InputError, RowFailure
 from contextrl_data.pipeline.plan import RunSettings, Step
 from contextrl_data.pipeline.runner import Runner
@@ -83,13 +84,13 @@ class Split(Map[SplitConfig]):
             [
                 {"id": f"{row['id']}.{n}", "value": row["value"] * self.config.factor, "text": str(seed)}
                 for n in range(times)
-            ],
-            cost=0.001,
+            ]
         )
 
 
 class Dear(Split):
-    """The same work, journalled, in threads; notes every row that it works on, so that tests can count."""
+    """The same work, journalled, in threads; notes every row that it works on, so that tests can count, and books a
+    tenth of a cent for each."""
 
     name = "dear"
     work: ClassVar[Literal["thread", "process"]] = "thread"
@@ -98,12 +99,15 @@ class Dear(Split):
     def open(self, context: Context) -> None:
         super().open(context)
         self._worked = (context.folder / "worked.log").open("a")
+        self._ledger = CallLedger(context.folder, self.name)
 
     def close(self) -> None:
         self._worked.close()
 
     def process(self, row: Row) -> Outcome:
-        outcome = super().process(row)
+        with self._ledger.call("toy", row["id"]) as call:
+            call.dollars = 0.001
+            outcome = super().process(row)
         self._worked.write(row["id"] + "\n")
         self._worked.flush()
         return outcome

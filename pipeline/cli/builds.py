@@ -20,10 +20,38 @@ from contextrl_data.pipeline.cli.app import (
     resumable,
     run_settings,
 )
+from contextrl_data.pipeline.errors import ConfigError
+
+PlanOption = Annotated[
+    bool,
+    typer.Option(
+        "--plan", help="Start nothing: estimate rows, containers, calls, dollars and disk, and what is reused."
+    ),
+]
+PlanFileOption = Annotated[
+    Path | None, typer.Option("--json", help="With --plan: write the estimate to this file too.", metavar="FILE")
+]
+
+
+def planned(plan: bool, json: Path | None) -> bool:
+    """Whether only an estimate is wanted.
+
+    Raises:
+        ConfigError: `--json` without `--plan`.
+    """
+    if json is not None and not plan:
+        raise ConfigError(f"--json {json} without --plan", "add --plan: only an estimate is written there")
+    return plan
 
 
 @build.command("coding")
-def build_coding(config: ConfigOption = "coding", settings: SetOption = None, executor: ExecutorOption = None) -> None:
+def build_coding(
+    config: ConfigOption = "coding",
+    settings: SetOption = None,
+    executor: ExecutorOption = None,
+    plan: PlanOption = False,
+    json: PlanFileOption = None,
+) -> None:
     """Make contrastive pairs of coding-agent trajectories, in Docker, with executed labels.
 
     The shipped default needs no key, no account and no hub: it breaks real functions of packages from PyPI, lets an
@@ -35,19 +63,29 @@ def build_coding(config: ConfigOption = "coding", settings: SetOption = None, ex
 
         contextrl-data build coding --config demo
 
+        contextrl-data build coding --plan
+
         contextrl-data build coding --set rollouts.agent=litellm --set rollouts.model=openai/my-model --set rollouts.api.model_kwargs.api_base=http://localhost:8000/v1
     """
-    from contextrl_data.stages.coding.build import build_coding_pairs
+    from contextrl_data.stages.coding.build import build_coding_pairs, plan_coding_pairs
     from contextrl_data.stages.coding.config import CodingConfig
 
     loaded = configs.load(CodingConfig, configs.find(config), run_settings(settings, executor))
+    if planned(plan, json):
+        plan_coding_pairs(loaded, Console(), json)
+        return
     with resumable():
         code = build_coding_pairs(loaded, Console())
     raise typer.Exit(code)
 
 
 @build.command("images")
-def build_images(config: ConfigOption = "images", settings: SetOption = None) -> None:
+def build_images(
+    config: ConfigOption = "images",
+    settings: SetOption = None,
+    plan: PlanOption = False,
+    json: PlanFileOption = None,
+) -> None:
     """Make contrastive pairs of images: one question, two near-twins, two answers.
 
     The shipped default needs no key, no account, no hub and no GPU: it draws charts, tables, geometry, graphs, scenes,
@@ -60,12 +98,17 @@ def build_images(config: ConfigOption = "images", settings: SetOption = None) ->
 
         contextrl-data build images --config smoke/images
 
+        contextrl-data build images --plan --json plan.json
+
         contextrl-data build images --set scenes=null --set 'sets.read=[{path: my_qa.parquet, domain: chart}]'
     """
-    from contextrl_data.stages.images.build import build_image_pairs
+    from contextrl_data.stages.images.build import build_image_pairs, plan_image_pairs
     from contextrl_data.stages.images.config import ImagesConfig
 
     loaded = configs.load(ImagesConfig, configs.find(config), settings or [])
+    if planned(plan, json):
+        plan_image_pairs(loaded, Console(), json)
+        return
     with resumable():
         code = build_image_pairs(loaded, Console())
     raise typer.Exit(code)

@@ -65,7 +65,7 @@ class Job:
             if isinstance(outcome, Keep) and self.stage.adds:
                 if [one["id"] for one in outcome.rows] != [row["id"]]:
                     raise TypeError("a stage that adds columns kept something else than the row itself")
-                return Keep([added(outcome.rows[0], self.stage.adds)], outcome.cost)
+                return Keep([added(outcome.rows[0], self.stage.adds)])
             return outcome
         except RowFailure as failure:
             return Fail(failure.boundary, failure.message)

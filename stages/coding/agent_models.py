@@ -10,10 +10,12 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from contextrl_data.pipeline.calls import CallLedger
 from contextrl_data.pipeline.errors import ConfigError, MissingExtra, RowFailure
 from contextrl_data.pipeline.stage import StageConfig
 from contextrl_data.stages.chat_errors import retry_after
 from contextrl_data.stages.coding.normal_form import redact
+from contextrl_data.stages.prices import book
 
 _SECRETS = ("api_key", "token", "secret", "password", "authorization", "credential")
 # Answers that another try cannot change. litellm's names; all other errors of a server are tried again.
@@ -43,6 +45,11 @@ class ApiConfig(StageConfig):
     """First pause before another try; doubled each time. A server's Retry-After goes first."""
     longest_pause: float = Field(default=120.0, ge=0)
     """Longest pause before another try; a server that asks for more is waited for no longer than this."""
+    input_price: float | None = Field(default=None, ge=0, exclude=True)
+    """Dollars per million prompt tokens, where litellm does not know the model's price. `rollouts.cost_limit` holds
+    for it too."""
+    output_price: float | None = Field(default=None, ge=0, exclude=True)
+    """Dollars per million tokens of the answers."""
 
     @model_validator(mode="after")
     def _no_secrets(self) -> ApiConfig:
@@ -83,13 +90,22 @@ def prepare_models() -> None:
 
 
 class ApiModel:
-    """mini-swe-agent's litellm model with retries that know Retry-After, and failures charged to the model."""
+    """mini-swe-agent's litellm model with retries that know Retry-After, failures charged to the model, and each call
+    written down for the row that it serves."""
 
-    def __init__(self, name: str, config: ApiConfig, templates: Mapping[str, Any], seed: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        config: ApiConfig,
+        templates: Mapping[str, Any],
+        seed: int,
+        ledger: CallLedger | None = None,
+        row: str = "",
+    ) -> None:
         from minisweagent.models.litellm_model import LitellmModel
         from minisweagent.models.litellm_textbased_model import LitellmTextbasedModel
 
-        kind = LitellmModel if config.mode == "tool_call" else LitellmTextbasedModel
+        kind: Any = LitellmModel if config.mode == "tool_call" else LitellmTextbasedModel
         kwargs = {
             "drop_params": True,
             "seed": seed % 2**31,
@@ -104,6 +120,12 @@ class ApiModel:
             observation_template=templates["observation_template"],
             format_error_template=templates["format_error_template"],
         )
+        self._ledger, self._row = ledger or CallLedger(None, "rollouts"), row
+        self._attempt = 1
+        self._dollars: float = 0.0
+        # Below mini-swe-agent's own reading: an answer that it cannot use is paid all the same.
+        self._ask, self._inner._query = self._inner._query, self._booked
+        self._inner._calculate_cost = lambda response: {"cost": self._dollars}
         self._settings = config
         self._jitter = random.Random(seed)
         self.retried = 0
@@ -122,6 +144,7 @@ class ApiModel:
         from minisweagent.exceptions import InterruptAgentFlow
 
         for attempt in range(self._settings.retries + 1):
+            self._attempt = attempt + 1
             try:
                 answer = self._inner.query(messages, **kwargs)
                 answer.pop("provider_specific_fields", None)
@@ -137,6 +160,13 @@ class ApiModel:
                 self.retried += 1
                 time.sleep(self._pause(error, attempt))
         raise AssertionError("unreachable")
+
+    def _booked(self, messages: list[dict[str, Any]], **kwargs: Any) -> Any:
+        with self._ledger.call(self._inner.config.model_name, self._row, self._attempt) as call:
+            response = self._ask(messages, **kwargs)
+            book(call, response, self._settings.input_price, self._settings.output_price)
+        self._dollars = call.dollars or 0.0
+        return response
 
     def format_message(self, **kwargs: Any) -> dict[str, Any]:
         """See mini-swe-agent's `Model`."""

@@ -17,7 +17,8 @@ from rich.console import Console
 from rich.text import Text
 
 from contextrl_data.pipeline.build import BuildFolder, builds, run_build, start_build
-from contextrl_data.pipeline.errors import ConfigError
+from contextrl_data.pipeline.errors import ConfigError, SetupError
+from contextrl_data.pipeline.estimate import Estimate
 from contextrl_data.pipeline.plan import Step, keys_of
 from contextrl_data.pipeline.progress import progress_for
 from contextrl_data.pipeline.stage import Stage, StageConfig
@@ -46,6 +47,7 @@ from contextrl_data.stages.difficulty import Difficulty
 from contextrl_data.stages.export import ExportPairs
 from contextrl_data.stages.finish import finish_build
 from contextrl_data.stages.judge import RuleJudge
+from contextrl_data.stages.plan import offline, plan_build
 from contextrl_data.stages.review import FILE, Review
 from contextrl_data.stages.select import SelectPairs
 from contextrl_data.stages.splits import SplitPairs
@@ -169,6 +171,17 @@ def build_coding_pairs(config: CodingConfig, console: Console) -> int:
     finally:  # also where all pairs wait, so that none is left to go on
         _hand_out(build, console)
     return finish_build(build, finished, config, config.run, config.audit, config.report_pairs, SHOWN, console)
+
+
+def plan_coding_pairs(config: CodingConfig, console: Console, json: Path | None = None) -> Estimate:
+    """Print what the build would take and give; see `plan_build`."""
+    root = config.run.root
+    with offline():
+        try:
+            reviewed = reviewed_files(root, keys_of(steps(config))["judge"])
+        except SetupError:  # the keys cannot be told without the Hub: nothing of this build can be looked for
+            reviewed = []
+    return plan_build("coding", steps(config, reviewed), root, console, json)
 
 
 def reviewed_files(root: Path, judged: str) -> list[Path]:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Literal
 
 from contextrl_data.pipeline.errors import InputError, RowFailure
+from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Context, Drop, Keep, Map, Outcome, Row, StageConfig
 from contextrl_data.stages.coding.daemon import connect
 from contextrl_data.stages.coding.evaluate import EvaluateConfig, evaluate_patch
@@ -40,6 +42,11 @@ class Check(Map[CheckConfig]):
     schema = CHECKED
     work = "thread"
     dear = True
+
+    def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
+        """Two crossed runs for a sibling pair, none for an outcome pair, and what is known already is not run again: about
+        one container a pair. None where no tasks are known."""
+        return Outlook(rows, containers=rows if sides else 0)
 
     def open(self, context: Context) -> None:
         """Read the tasks that pairs may name. Docker is asked for at the first pair that needs it."""

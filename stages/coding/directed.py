@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
+from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Context, Drop, Keep, Map, Outcome, Row, seed_of
 from contextrl_data.stages.audit import blind_scores
 from contextrl_data.stages.prompt import choice_prompt, correct_option
@@ -37,6 +39,10 @@ class Direct(Map[DirectConfig]):
     name = "direct"
     schema = PAIR
     work = "process"
+
+    def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
+        """Both directions."""
+        return Outlook(rows * 2)
 
     def open(self, context: Context) -> None:
         """Load the tokenizer."""

@@ -6,12 +6,14 @@ import hashlib
 import secrets
 import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pydantic import Field
 
 from contextrl_data.pipeline.errors import InputError, RowFailure
+from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Context, Drop, Keep, Map, Outcome, Row, StageConfig
 from contextrl_data.stages.coding.grading import Grader
 from contextrl_data.stages.coding.patches import parse_patch
@@ -130,6 +132,10 @@ class Evaluate(Map[EvaluateConfig]):
     work = "thread"
     dear = True
     schema = TRAJECTORY
+
+    def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
+        """A container for each patch."""
+        return Outlook(rows, containers=rows)
 
     def open(self, context: Context) -> None:
         """Read the tasks and connect to Docker."""

@@ -7,11 +7,12 @@ import difflib
 import hashlib
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pydantic import Field, field_validator
 
+from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Drop, Keep, Map, Outcome, Row, StageConfig, seed_of
 from contextrl_data.stages.coding.mutators import MUTATORS, STRATEGIES, Edit, Function, Module, functions_of
 from contextrl_data.stages.coding.syntax import parse
@@ -101,6 +102,10 @@ class Mutate(Map[MutateConfig]):
     name = "mutate"
     version = 1
     schema = BUG
+
+    def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
+        """As many as the caps allow: packages mostly have enough functions."""
+        return Outlook(rows * self.config.functions * self.config.per_function)
 
     def process(self, row: Row) -> Outcome:
         """All candidates of one package."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, model_validator
 
 from contextrl_data.pipeline.errors import ConfigError, InputError, RunError, SetupError
+from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Context, Drop, Keep, Outcome, Row, Rows, Source, StageConfig
 from contextrl_data.stages.coding.catalogue import DEFAULT_PACKAGES, PYTEST
 from contextrl_data.stages.coding.images import build_package_image, image_exists, package_tag
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     import docker
 
 WORKDIR = "/testbed"
+BASE_BYTES, IMAGE_BYTES = 271e6, 7.3e6
+"""Size of the base image and what a package's image adds to it: `docker system df` after a run of the demo."""
 TRACING = 20.0
 """A traced run may take this many times as long as a plain one."""
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
@@ -78,6 +81,12 @@ class Packages(Source[PackagesConfig]):
     name = "packages"
     version = 1
     schema = PACKAGE
+
+    def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
+        """As many as are chosen: the reference runs and the traced run of each take a container."""
+        count = len(self.config.chosen())
+        containers = count * (self.config.reference_runs + 1)
+        return Outlook(count, containers=containers, docker_bytes=BASE_BYTES + count * IMAGE_BYTES)
 
     def open(self, context: Context) -> None:
         """Find Docker and the index."""

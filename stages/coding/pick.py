@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 
 from pydantic import Field
 
+from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Gather, Gathered, Row, Rows, StageConfig, seed_of
 from contextrl_data.stages.rows import TASK
 
@@ -28,6 +30,10 @@ class Pick(Gather[PickConfig]):
 
     name = "pick"
     schema = TASK
+
+    def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
+        """Never more than `max_tasks`."""
+        return Outlook(rows if self.config.max_tasks is None else min(rows, self.config.max_tasks))
 
     def gather(self, rows: Rows) -> Gathered:
         """See every task's place, then stream those of the chosen functions."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,11 @@ import orjson
 from pydantic import Field
 
 from contextrl_data.pipeline.errors import InputError, SetupError
+from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Drop, Outcome, Row, Source, StageConfig
 from contextrl_data.stages.coding.tasksets_columns import COLUMNS, REQUIRED, columns_of, task_of
 from contextrl_data.stages.rows import TASK
+from contextrl_data.stages.set_size import set_outlook
 
 SUFFIXES = {".jsonl", ".json", ".parquet"}
 
@@ -51,6 +53,10 @@ class TaskSets(Source[TaskSetConfig]):
     name = "tasksets"
     version = 1
     schema = TASK
+
+    def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
+        """Counted where the files are here."""
+        return set_outlook(self.config.path, self.config.limit)
 
     def fingerprint(self) -> str:
         """The file's content, or the revision."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Context, Drop, Keep, Map, Outcome, Row, StageConfig
 from contextrl_data.stages.coding.sandbox import Sandbox, SandboxConfig, UnusableTask, connect
 from contextrl_data.stages.coding.suite import LOG_PARSER, eval_script, pytest_command, run_probe, run_suite
@@ -42,6 +44,10 @@ class Validate(Map[ValidateConfig]):
     schema = VALIDATED
     work: ClassVar[Literal["thread", "process"]] = "thread"
     dear: ClassVar[bool] = True
+
+    def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
+        """A container for each candidate."""
+        return Outlook(rows, containers=rows)
 
     def open(self, context: Context) -> None:
         """Find Docker and read the packages."""

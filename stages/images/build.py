@@ -12,12 +12,14 @@ A method is a chain of steps that begins at the questions and ends in image cand
 from __future__ import annotations
 
 from importlib import util
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from contextrl_data.pipeline.build import run_build
 from contextrl_data.pipeline.errors import ConfigError, MissingExtra
+from contextrl_data.pipeline.estimate import Estimate
 from contextrl_data.pipeline.plan import Step
 from contextrl_data.pipeline.progress import progress_for
 from contextrl_data.pipeline.stage import Gather, Stage
@@ -39,6 +41,7 @@ from contextrl_data.stages.images.rerender import Rerender
 from contextrl_data.stages.images.select import ExportImages, SelectImages
 from contextrl_data.stages.images.split import SplitImages
 from contextrl_data.stages.images.verify import Accept, Measure, MeasureConfig, Similarity
+from contextrl_data.stages.plan import plan_build
 
 SHOWN = ("select", "split", "export")
 """Stages whose notes are worth a line at the end."""
@@ -140,6 +143,11 @@ def _judge(config: ImagesConfig) -> Stage[Any]:
 def _joined(stage: Gather[Any], ends: list[str]) -> list[Step]:
     """A step that brings several stages' rows together; none where there is only one."""
     return [Step(stage, after=ends[0], beside={name: name for name in ends[1:]})] if len(ends) > 1 else []
+
+
+def plan_image_pairs(config: ImagesConfig, console: Console, json: Path | None = None) -> Estimate:
+    """Print what the build would take and give; see `plan_build`."""
+    return plan_build("images", steps(config), config.run.root, console, json)
 
 
 def build_image_pairs(config: ImagesConfig, console: Console) -> int:

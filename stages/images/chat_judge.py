@@ -7,15 +7,19 @@ places from vote to vote, so that one reply to every vote is never VALID.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field
 
+from contextrl_data.pipeline.calls import CallLedger
+from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Context, Drop, Keep, Map, Outcome, Row, StageConfig, seed_of
 from contextrl_data.stages.ballot import Vote, decide, fenced, fill, reader, reply_schema, token, vote_form
 from contextrl_data.stages.chat import ChatClient, ChatConfig, TooLong
+from contextrl_data.stages.chat_outlook import PICTURE, PICTURE_TOLD, calls_ahead
 from contextrl_data.stages.images.answers import resolve
 from contextrl_data.stages.images.decode import BadImage, decode_rgb
 from contextrl_data.stages.images.encoders.http import data_uri
@@ -103,10 +107,15 @@ class ImageChatJudge(Map[ImageChatJudgeConfig]):
     work = "thread"
     dear = True
 
+    def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
+        """`votes` questions a pair, with both pictures in each."""
+        ahead = calls_ahead(self.config.chat, self.config.votes, 2 * PICTURE + 700, 60, PICTURE_TOLD, "judge")
+        return Outlook(rows, calls=ahead)
+
     def open(self, context: Context) -> None:
         """Connect to the model."""
         super().open(context)
-        self._client = ChatClient(self.config.chat, "judge")
+        self._client = ChatClient(self.config.chat, "judge", CallLedger(context.folder, self.name))
         self._rules = ImageRules(self.config.rules)
 
     def process(self, row: Row) -> Outcome:
@@ -124,20 +133,20 @@ class ImageChatJudge(Map[ImageChatJudgeConfig]):
         ballots = [image_ballot(self.config, row, uris, number) for number in range(self.config.votes)]
         try:
             with ThreadPoolExecutor(len(ballots)) as pool:
-                replies = list(pool.map(self._vote, ballots, range(len(ballots))))
+                votes = list(pool.map(lambda vote: self._vote(row["id"], *vote), enumerate(ballots)))
         except TooLong:
             return Drop("too long for the judge")
-        verdict, reason = decide([reply[0] for reply in replies], REASONS)
-        cost = sum(reply[1] for reply in replies)
+        verdict, reason = decide(votes, REASONS)
         if verdict == "INVALID" or (verdict == "UNCERTAIN" and self.config.uncertain == "drop"):
-            return Drop(f"judged {verdict.lower()}: {reason}", cost)
-        told = {"name": f"judged by {len(replies)} votes", "passed": verdict == "VALID" or None, "detail": reason}
+            return Drop(f"judged {verdict.lower()}: {reason}")
+        told = {"name": f"judged by {len(votes)} votes", "passed": verdict == "VALID" or None, "detail": reason}
         found = {"verdict": verdict, "judge": self.config.chat.model, "checks": [*(row["checks"] or []), told]}
-        return Keep([{**row, **found}], cost)
+        return Keep([{**row, **found}])
 
-    def _vote(self, one: ImageBallot, number: int) -> tuple[tuple[str, str], float]:
-        reply = self._client.ask(one.messages, reader(FORM, one.ticket), sample=number, schema=reply_schema(FORM))
-        return weigh_seen(reply.value, one.right), reply.cost
+    def _vote(self, row: str, number: int, one: ImageBallot) -> tuple[str, str]:
+        form = reply_schema(FORM)
+        reply = self._client.ask(one.messages, reader(FORM, one.ticket), row=row, sample=number, schema=form)
+        return weigh_seen(reply.value, one.right)
 
 
 def image_ballot(config: ImageChatJudgeConfig, row: Row, uris: list[str], number: int) -> ImageBallot:

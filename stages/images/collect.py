@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
+from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Gather, Gathered, Row, Rows, StageConfig
 from contextrl_data.stages.images.rows import IMAGE_CANDIDATE, QUESTION
 
@@ -21,6 +22,10 @@ class Collect(Gather[CollectConfig]):
     schema = IMAGE_CANDIDATE
     counted: ClassVar[str] = "method"
     """Column whose values are counted for the funnel."""
+
+    def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
+        """All of them."""
+        return Outlook(rows + sum(sides.values()), exact=True)
 
     def gather(self, rows: Rows) -> Gathered:
         """Main input first, then the sides by name."""

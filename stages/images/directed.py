@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Keep, Map, Outcome, Row, StageConfig, seed_of
 from contextrl_data.stages.images.blind import Look, blind_image_scores
 from contextrl_data.stages.images.rows import IMAGE_PAIR
@@ -21,6 +24,10 @@ class ImageDirect(Map[ImageDirectConfig]):
     name = "direct"
     schema = IMAGE_PAIR
     work = "process"
+
+    def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
+        """Both directions."""
+        return Outlook(rows * 2)
 
     def process(self, row: Row) -> Outcome:
         """Both directions; one of them has C+ as its first option."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field
 
+from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Context, Drop, Keep, Map, Outcome, Row, StageConfig, seed_of
 from contextrl_data.stages.images.decode import BadImage, decode_rgb
 from contextrl_data.stages.images.editors import EditorConfig, EditRefused, load_editor
@@ -46,6 +48,10 @@ class Edit(Map[EditConfig]):
     schema = IMAGE_CANDIDATE
     work = "thread"
     dear = True
+
+    def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
+        """`attempts` pictures a proposal."""
+        return Outlook(rows * self.config.attempts)
 
     def fingerprint(self) -> str:
         """The editor's weights."""

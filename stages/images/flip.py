@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from pydantic import Field
 
+from contextrl_data.pipeline.calls import CallLedger
+from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Context, Drop, Keep, Map, Outcome, Row, StageConfig, seed_of
 from contextrl_data.stages.chat import ChatClient, ChatConfig, Malformed, TooLong
+from contextrl_data.stages.chat_outlook import PICTURE, PICTURE_TOLD, calls_ahead
 from contextrl_data.stages.images.answers import codes, resolve
 from contextrl_data.stages.images.decode import BadImage, decode_rgb
 from contextrl_data.stages.images.encoders.http import data_uri
@@ -54,10 +57,15 @@ class Flip(Map[FlipConfig]):
     work = "thread"
     dear = True
 
+    def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
+        """Each picture of a pair alone, `votes` times."""
+        calls = calls_ahead(self.config.chat, 2 * self.config.votes, PICTURE + 120, 5, PICTURE_TOLD, "flip")
+        return Outlook(rows, calls=calls)
+
     def open(self, context: Context) -> None:
         """Connect to the model."""
         super().open(context)
-        self._client = ChatClient(self.config.chat, "flip")
+        self._client = ChatClient(self.config.chat, "flip", CallLedger(context.folder, self.name))
 
     def process(self, row: Row) -> Outcome:
         """Show each picture alone: a model that saw both would only have to tell them apart."""
@@ -80,20 +88,19 @@ class Flip(Map[FlipConfig]):
                 votes = list(pool.map(lambda one: self._vote(row, uris[one[0]], options, *one), asked))
         except TooLong:
             return Drop("too long for the model")
-        right = [sum(said == answers[side] for (at, _), (said, _) in zip(asked, votes, strict=True) if at == side)
+        right = [sum(said == answers[side] for (at, _), said in zip(asked, votes, strict=True) if at == side)
                  for side in range(2)]  # fmt: skip
         scores = {name: count / self.config.votes for name, count in zip(FLIP, right, strict=True)}
-        return Keep([{**row, "scores": with_scores(row, scores)}], sum(cost for _, cost in votes))
+        return Keep([{**row, "scores": with_scores(row, scores)}])
 
-    def _vote(self, row: Row, uri: str, options: Sequence[str], side: int, vote: int) -> tuple[str, float]:
+    def _vote(self, row: Row, uri: str, options: Sequence[str], side: int, vote: int) -> str:
         shown = list(options)
         random.Random(seed_of(self.config.seed, row["id"], side, vote)).shuffle(shown)
         listed = "\n".join(f"{letter}. {option}" for letter, option in zip(_LETTERS, shown, strict=False))
         text = PROMPT.replace("{options}", listed).replace("{question}", row["first"]["question"])
         content = [{"type": "image_url", "image_url": {"url": uri}}, {"type": "text", "text": text}]
         messages: list[Row] = [{"role": "user", "content": content}]
-        reply = self._client.ask(messages, _reader(shown), sample=vote)
-        return reply.value, reply.cost
+        return self._client.ask(messages, _reader(shown), row=row["id"], sample=vote).value
 
 
 def _reader(shown: Sequence[str]) -> Callable[[str], str]:

@@ -6,18 +6,20 @@ Bytes of pictures stay as they came. What cannot be used is a row with its reaso
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from contextrl_data.pipeline.errors import ConfigError
+from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Drop, Keep, Outcome, Row, Source, StageConfig
 from contextrl_data.stages.images.rows import QUESTION
 from contextrl_data.stages.images.sources.columns import Found, Unusable, read_row
 from contextrl_data.stages.images.sources.inspect import Limits, inspect
 from contextrl_data.stages.images.sources.readers import BAD_LINE, open_set
 from contextrl_data.stages.images.sources.spec import Domain, ImageSetSpec
+from contextrl_data.stages.set_size import set_outlook
 
 
 class ImageSetsConfig(StageConfig):
@@ -52,6 +54,11 @@ class ImageSets(Source[ImageSetsConfig]):
 
     name = "image_sets"
     schema = QUESTION
+
+    def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
+        """Counted where the files are here."""
+        found = [set_outlook(spec.path, spec.limit) for spec in self.config.read]
+        return Outlook(sum(one.most for one in found), unknown="; ".join(one.unknown for one in found if one.unknown))
 
     def fingerprint(self) -> str:
         """Content of the files, or the commits of sets on the Hub."""

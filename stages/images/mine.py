@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
+from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Gather, Gathered, Row, Rows, StageConfig
 from contextrl_data.stages.images.across import IndexChoice, Neighbours, nearest_of_all
 from contextrl_data.stages.images.answers import Meaning, codes, differ, meaning, resolve
@@ -111,6 +112,10 @@ class Mine(Gather[MineConfig]):
     name = "mine"
     version = 2
     schema = IMAGE_CANDIDATE
+
+    def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
+        """A picture in `max_per_image` pairs at most; more pictures find more partners."""
+        return Outlook(rows * self.config.max_per_image / 2)
 
     def fingerprint(self) -> str:
         """The index file's content."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from contextrl_data.pipeline.calls import CallLedger
+from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Context, Drop, Keep, Map, Outcome, Row, Stage, seed_of
 from contextrl_data.stages.chat import ChatClient, ChatConfig, Malformed, TooLong
+from contextrl_data.stages.chat_outlook import PICTURE, PICTURE_TOLD, calls_ahead
 from contextrl_data.stages.images.answers import differ, meaning, resolve
 from contextrl_data.stages.images.decode import BadImage, decode_rgb
 from contextrl_data.stages.images.encoders.http import data_uri
@@ -110,10 +113,15 @@ class ChatPropose(Map[ChatProposeConfig]):
     work = "thread"
     dear = True
 
+    def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
+        """One question a picture."""
+        calls = calls_ahead(self.config.chat, 1, PICTURE + 250, 80, PICTURE_TOLD, "propose")
+        return Outlook(rows, calls=calls)
+
     def open(self, context: Context) -> None:
         """Connect to the model."""
         super().open(context)
-        self._client = ChatClient(self.config.chat, "propose")
+        self._client = ChatClient(self.config.chat, "propose", CallLedger(context.folder, self.name))
 
     def process(self, row: Row) -> Outcome:
         """Ask once; a reply whose answer is the old one is asked for again."""
@@ -135,11 +143,11 @@ class ChatPropose(Map[ChatProposeConfig]):
             },
         ]
         try:
-            reply = self._client.ask(messages, reader(answer, row["choices"] or [], picture.size))
+            reply = self._client.ask(messages, reader(answer, row["choices"] or [], picture.size), row=row["id"])
         except TooLong:
             return Drop("too long for the model")
         instruction, other, region = reply.value
-        return Keep([proposal(row, instruction, other, region, self.config.chat.model)], reply.cost)
+        return Keep([proposal(row, instruction, other, region, self.config.chat.model)])
 
 
 Proposed = tuple[str, str, list[int] | None]

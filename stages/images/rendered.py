@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from random import Random
 
@@ -11,6 +11,7 @@ import orjson
 from pydantic import Field, model_validator
 
 from contextrl_data.pipeline.errors import ConfigError
+from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Drop, Keep, Map, Outcome, Row, Source, StageConfig, seed_of
 from contextrl_data.stages.images.rows import QUESTION, SCENE
 from contextrl_data.stages.images.sources.catalogue import DOMAINS, NAMES, SHARES, renderer
@@ -52,6 +53,10 @@ class Scenes(Source[ScenesConfig]):
     name = "scenes"
     schema = SCENE
 
+    def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
+        """As many as are asked for."""
+        return Outlook(self.config.images, exact=True)
+
     def items(self) -> Iterator[tuple[str, Outcome]]:
         """As many as the shares say, numbered for each renderer; the renderers take turns, as often as they have scenes."""
         chosen = [(domain, names, self.config.shares.get(domain, 0.0)) for domain, names in self.config.chosen()]
@@ -82,6 +87,10 @@ class Render(Map[RenderConfig]):
     name = "render"
     schema = QUESTION
     work = "process"
+
+    def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
+        """`questions` a picture, where so many can be asked."""
+        return Outlook(rows * self.config.questions)
 
     def fingerprint(self) -> str:
         """Versions of the libraries that draw: another one may set a letter one pixel aside."""

@@ -7,6 +7,7 @@ so a pair needs nobody's opinion.
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING, TypeAlias
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import orjson
 from pydantic import Field
 
+from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Drop, Keep, Map, Outcome, Row, StageConfig, seed_of
 from contextrl_data.stages.images.rendered import library_versions, question_rows
 from contextrl_data.stages.images.rows import IMAGE_CANDIDATE
@@ -45,6 +47,10 @@ class Rerender(Map[RerenderConfig]):
     name = "rerender"
     schema = IMAGE_CANDIDATE
     work = "process"
+
+    def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
+        """Drawn by lot."""
+        return Outlook(rows * self.config.share)
 
     def fingerprint(self) -> str:
         """See `Render.fingerprint`."""

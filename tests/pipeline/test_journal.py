@@ -11,9 +11,7 @@ from contextrl_data.pipeline.journal import Journal, digest_of
 from contextrl_data.pipeline.stage import Drop, Fail, Keep
 
 OUTCOMES = [
-    Keep([{"id": f"r{n}", "text": "ä\n" * n, "image": {"bytes": b"\x00\xff\n" * n}}], cost=n / 8)
-    if n % 3
-    else Drop("why", 0.5)
+    Keep([{"id": f"r{n}", "text": "ä\n" * n, "image": {"bytes": b"\x00\xff\n" * n}}]) if n % 3 else Drop("why")
     for n in range(8)
 ]
 

@@ -47,11 +47,11 @@ def test_rate_and_time_left_count_only_this_session() -> None:
         shown.resumed += 1
     assert shown.eta() == ""
     for _ in range(10):
-        shown.count(Keep([], 0.5))
+        shown.count(Keep([]))
     shown.count(Fail("docker", "x"))
     assert shown.rate() == pytest.approx(1.1, rel=0.1)
     assert shown.eta().startswith("0:3")
-    assert (shown.done, shown.cost) == (61, 5.0)
+    assert shown.done == 61
 
 
 def test_clock() -> None:

@@ -16,10 +16,12 @@ ray = pytest.importorskip("ray", reason="needs the extra [ray]")
 
 from ray.cluster_utils import Cluster  # noqa: E402
 
+from contextrl_data.pipeline.calls import read_calls  # noqa: E402
 from contextrl_data.pipeline.errors import ContextRLError, SetupError  # noqa: E402
 from contextrl_data.pipeline.executors.ray import RayExecutor, RaySettings  # noqa: E402
 from contextrl_data.pipeline.plan import RunSettings, Step  # noqa: E402
 from contextrl_data.pipeline.runner import Runner  # noqa: E402
+from contextrl_data.pipeline.store import StageFolder  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -49,6 +51,14 @@ def test_two_nodes_give_the_bytes_of_one_machine(tmp_path: Path, cluster: Any) -
     steps = toy.steps(count=300)
     Runner(RunSettings(root=tmp_path / "ray"), executor=executor(cluster)).run(steps)
     assert toy.contents(tmp_path / "ray") == toy.contents(tmp_path / "local")
+    (dear,) = (tmp_path / "ray").glob("dear-*")
+    assert len(list((dear / "calls").iterdir())) == 2, "each worker writes a file of its own"
+    manifest = StageFolder(dear).manifest()
+    assert manifest is not None
+    assert sorted(call.row for call in read_calls(StageFolder(dear))) == sorted(
+        call.row for folder in (tmp_path / "local").glob("dear-*") for call in read_calls(StageFolder(folder))
+    )
+    assert manifest.cost == pytest.approx(0.001 * manifest.rows_in)
     assert executor(cluster).workers(steps[1].stage) == 2
     with pytest.raises(SetupError, match="needs 9 slot a worker, and the cluster offers 2"):
         executor(cluster, split={"resources": {"slot": 9}}).workers(steps[1].stage)

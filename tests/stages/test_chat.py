@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import pickle
 import threading
@@ -14,11 +15,16 @@ import pytest
 from chat_server import ChatServer
 from openai_server import HANG, Answer, OpenAIServer, error, say
 
+from contextrl_data.pipeline.calls import CallLedger, read_calls
 from contextrl_data.pipeline.config import load
 from contextrl_data.pipeline.errors import ConfigError, RowFailure, SetupError
+from contextrl_data.pipeline.store import StageFolder
+from contextrl_data.stages import chat
 from contextrl_data.stages.chat import ChatClient, ChatConfig, Malformed, Refused, TooLong
 from contextrl_data.stages.chat_budget import Budget, BudgetSpent
 from contextrl_data.stages.chat_cache import ReplyCache
+from contextrl_data.stages.coding.syntax import parse
+from contextrl_data.stages.prices import price_of
 
 MESSAGES = [{"role": "user", "content": "How many?"}]
 
@@ -37,10 +43,11 @@ def client(server: OpenAIServer, folder: Path, **config: Any) -> ChatClient:
 def test_a_reply_is_paid_for_once(tmp_path: Path) -> None:
     with OpenAIServer([say("42")]) as server:
         asking = client(server, tmp_path, input_price=1.0, output_price=2.0)
-        first = asking.ask(MESSAGES, number)
-        assert (first.value, first.cost) == (42, pytest.approx((10 * 1.0 + 5 * 2.0) / 1e6))
-        again = client(server, tmp_path).ask(MESSAGES, number)
-        assert (again.value, again.cost) == (42, 0.0)
+        assert asking.ask(MESSAGES, number).value == 42
+        assert asking.budget.dollars == pytest.approx((10 * 1.0 + 5 * 2.0) / 1e6)
+        again = client(server, tmp_path)
+        assert again.ask(MESSAGES, number).value == 42
+        assert (again.budget.calls, again.budget.dollars) == (0, 0.0)
         assert len(server.requests) == 1
         # Another draw, another question, another model or another temperature is another reply.
         asking.ask(MESSAGES, number, sample=1)
@@ -48,6 +55,66 @@ def test_a_reply_is_paid_for_once(tmp_path: Path) -> None:
         client(server, tmp_path, model="openai/other").ask(MESSAGES, number)
         client(server, tmp_path, temperature=0.5).ask(MESSAGES, number)
         assert len(server.requests) == 5
+
+
+def test_every_call_is_in_the_books_with_its_row_and_its_end(tmp_path: Path) -> None:
+    answers = [error(500), say("seven"), say("7"), error(400)]
+    with OpenAIServer(answers) as server:
+        settings = ChatConfig(model="openai/served", api_base=server.url, cache_dir=tmp_path / "cache", backoff=0.01)
+        asking = ChatClient(settings, "judge", CallLedger(tmp_path / "judge-0", "judge"))
+        assert asking.ask(MESSAGES, number, row="pair-1").value == 7
+        assert asking.ask(MESSAGES, number, row="pair-2").value == 7  # from the cache: nobody is called
+        with pytest.raises(Refused):
+            asking.ask([{"role": "user", "content": "?"}], number, row="pair-3")
+    calls = list(read_calls(StageFolder(tmp_path / "judge-0")))
+    assert [(call.row, call.asked, call.attempt, call.status) for call in calls] == [
+        ("pair-1", 1, 1, "InternalServerError"),
+        ("pair-1", 1, 2, "ok"),
+        ("pair-1", 2, 1, "ok"),
+        ("pair-3", 1, 1, "BadRequestError"),
+    ]
+    assert [(call.prompt_tokens, call.completion_tokens) for call in calls] == [
+        (None, None),
+        (10, 5),
+        (10, 5),
+        (None, None),
+    ]
+    assert {call.dollars for call in calls} == {None}, "litellm has no price of it, and none is set"
+    assert {(call.stage, call.model) for call in calls} == {("judge", "openai/served")}
+
+
+def test_a_price_comes_from_litellm_or_from_the_config(tmp_path: Path) -> None:
+    def paid(**config: Any) -> float | None:
+        with OpenAIServer([say("7")]) as server:
+            ledger = CallLedger(tmp_path / str(len(list(tmp_path.iterdir()))), "judge")
+            settings = {"api_base": server.url, "cache_dir": tmp_path / "none" / str(id(ledger))}
+            ChatClient(ChatConfig(**(settings | config)), "judge", ledger).ask(MESSAGES, number)
+            assert ledger._folder is not None
+            (call,) = read_calls(StageFolder(ledger._folder.parent))
+            return call.dollars
+
+    assert paid(model="openai/served", input_price=1.0, output_price=2.0) == pytest.approx(20e-6)
+    assert paid(model="openai/served") is None
+    known = price_of("openai/gpt-4o-mini", 10, 5)
+    assert known is not None
+    assert known > 0
+    assert paid(model="openai/gpt-4o-mini") == pytest.approx(known)
+
+
+def test_every_stage_that_asks_a_model_keeps_its_books() -> None:
+    """A client without a ledger works as well, so nothing but this would tell that one was forgotten."""
+    root = Path(chat.__file__).parent
+    clients = [
+        (path, node)
+        for path in sorted(root.rglob("*.py"))
+        for node in ast.walk(parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("ChatClient", "ApiModel")
+    ]
+    assert {"chat_judge.py", "difficulty.py", "flip.py", "propose.py", "rollouts.py"} <= {
+        path.name for path, _ in clients
+    }
+    for path, node in clients:
+        assert len(node.args) >= 3, f"{path}: give the client `CallLedger(context.folder, self.name)`"
 
 
 def test_the_request_is_what_the_config_says(tmp_path: Path) -> None:

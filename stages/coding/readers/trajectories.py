@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain, islice
 from pathlib import Path
 
 from pydantic import Field
 
 from contextrl_data.pipeline.errors import InputError
+from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Drop, Fail, Keep, Outcome, Row, Source, StageConfig
 from contextrl_data.pipeline.store import sha256_file
 from contextrl_data.stages.coding.decontaminate import Benchmarks, DecontaminateConfig
@@ -22,6 +23,7 @@ from contextrl_data.stages.coding.readers.rawfiles import RUNS, Raw, raw_rows, s
 from contextrl_data.stages.coding.readers.tasks import Task, TasksConfig, files_of, load_tasks
 from contextrl_data.stages.coding.readers.unique import Names, digest
 from contextrl_data.stages.rows import TRAJECTORY
+from contextrl_data.stages.set_size import set_outlook
 
 PEEK = 20
 """Rows that are looked at before a file is called one of another kind."""
@@ -71,6 +73,10 @@ class Trajectories(Source[TrajectoriesConfig]):
     name = "trajectories"
     version = 2
     schema = TRAJECTORY
+
+    def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
+        """Counted where the files are here."""
+        return set_outlook(self.config.path, self.config.limit)
 
     def fingerprint(self) -> str:
         """Content of every local file, or the commit on the Hub; of the task set and the id lists too."""

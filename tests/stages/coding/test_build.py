@@ -8,6 +8,9 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -16,11 +19,12 @@ from rich.console import Console
 
 from contextrl_data.pipeline import config as configs
 from contextrl_data.pipeline.build import BuildFolder, find_build
+from contextrl_data.pipeline.estimate import Estimate
 from contextrl_data.pipeline.plan import keys_of
 from contextrl_data.pipeline.stage import Row
-from contextrl_data.stages.coding.build import build_coding_pairs, steps
+from contextrl_data.stages.coding.build import build_coding_pairs, plan_coding_pairs, steps
 from contextrl_data.stages.coding.config import CodingConfig
-from contextrl_data.stages.coding.daemon import LABEL
+from contextrl_data.stages.coding.daemon import LABEL, connect
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("docker_client")]
 
@@ -36,12 +40,59 @@ def run(config: CodingConfig) -> tuple[int, str]:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[BuildFolder, str, CodingConfig]:
-    root = tmp_path_factory.mktemp("runs")
-    config = smoke(root)
-    code, told = run(config)
+def forecast(tmp_path_factory: pytest.TempPathFactory) -> tuple[CodingConfig, Estimate]:
+    """What is expected before anything has run."""
+    config = smoke(tmp_path_factory.mktemp("runs"))
+    return config, plan_coding_pairs(config, Console(file=io.StringIO()))
+
+
+@pytest.fixture(scope="module")
+def started() -> Counter[str]:
+    """Containers that the build has started, by the key of the stage."""
+    return Counter()
+
+
+@pytest.fixture(scope="module")
+def built(forecast: tuple[CodingConfig, Estimate], started: Counter[str]) -> tuple[BuildFolder, str, CodingConfig]:
+    config, _ = forecast
+    with counted(started):
+        code, told = run(config)
     assert code == 0, told
-    return find_build(root, None), told, config
+    return find_build(config.run.root, None), told, config
+
+
+@contextmanager
+def counted(started: Counter[str]) -> Iterator[None]:
+    """Listen to the daemon while a build runs."""
+    client = connect()
+    events = client.events(decode=True, filters={"event": "create", "label": LABEL})
+    with ThreadPoolExecutor(1) as pool:
+        listening = pool.submit(lambda: started.update(event["Actor"]["Attributes"][LABEL] for event in events))
+        yield
+        events.close()
+        listening.result()
+    client.close()
+
+
+def test_the_plan_before_foretells_the_run_and_the_plan_after_reuses_it(
+    forecast: tuple[CodingConfig, Estimate], started: Counter[str], built: tuple[BuildFolder, str, CodingConfig]
+) -> None:
+    """One package and a handful of tasks, by yields of the demo: a factor of 3 for every count, of 2 for all containers."""
+    config, before = forecast
+    build = built[0]
+    real = {row.stage: row.rows_out for row in build.funnel()}
+    for one in before.stages:
+        assert real[one.stage] / 3 <= one.rows_out <= real[one.stage] * 3, one.stage
+        seen = started[dict(build.stages)[one.stage]]
+        assert seen / 3 <= one.containers <= seen * 3, one.stage
+    mine = sum(started[key] for _, key in build.stages)
+    assert mine / 2 <= before.containers <= mine * 2
+    used = sum(path.stat().st_size for _, key in build.stages for path in config.run.root.glob(f"*-{key}/**/*.*"))
+    assert used / 3 <= before.disk_bytes <= used * 3
+    after = plan_coding_pairs(config, Console(file=io.StringIO()))
+    assert {one.state for one in after.stages} == {"reused"}
+    assert {one.stage: one.rows_out for one in after.stages} == real
+    assert (after.containers, after.calls, after.disk_bytes) == (0, 0, 0)
 
 
 @pytest.fixture(scope="module")

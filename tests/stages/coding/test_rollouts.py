@@ -12,8 +12,10 @@ import pytest
 import small_repo
 from openai_server import HANG, Answer, OpenAIServer, call, error, say
 
+from contextrl_data.pipeline.calls import read_calls
 from contextrl_data.pipeline.errors import ConfigError, RowFailure
 from contextrl_data.pipeline.stage import Context, Keep, Outcome
+from contextrl_data.pipeline.store import StageFolder
 from contextrl_data.stages.coding.agent_models import ApiConfig
 from contextrl_data.stages.coding.rollouts import Attempts, AttemptsConfig, RolloutConfig, Rollouts
 from contextrl_data.stages.coding.sandbox import connect
@@ -130,6 +132,35 @@ def test_a_rate_limit_is_waited_for_as_long_as_the_server_asks(tmp_path: Path) -
         row = kept(roll(RolloutConfig(agent="litellm", model="openai/served", api=api), attempt(), tmp_path))
     assert row["exit_status"] == "Submitted"
     assert len(server.requests) == 4
+
+
+def test_every_call_is_paid_also_one_that_the_agent_cannot_use(tmp_path: Path) -> None:
+    answers = [error(500), call("", arguments='{"command": "ls'), call(FIX), call(PATCH), call(SUBMIT)]
+    with OpenAIServer(answers) as server:
+        api = ApiConfig(
+            model_kwargs={"api_base": server.url}, backoff_seconds=0.01, input_price=100.0, output_price=200.0
+        )
+        kept(roll(RolloutConfig(agent="litellm", model="openai/served", api=api), attempt(), tmp_path))
+    calls = list(read_calls(StageFolder(tmp_path)))
+    assert [(call.attempt, call.status) for call in calls] == [
+        (1, "InternalServerError"),
+        (2, "ok"),
+        (1, "ok"),
+        (1, "ok"),
+        (1, "ok"),
+    ]
+    assert {(call.stage, call.row) for call in calls} == {("rollouts", "small__spans.1.boundary#0")}
+    assert [call.dollars for call in calls] == [None, *[pytest.approx(0.002)] * 4]
+    assert api.model_dump() == api.model_copy(update={"input_price": None, "output_price": None}).model_dump()
+
+
+def test_a_price_from_the_config_ends_an_attempt_too(tmp_path: Path) -> None:
+    with OpenAIServer([call("ls")] * 4) as server:
+        api = ApiConfig(model_kwargs={"api_base": server.url}, input_price=1e5, output_price=0.0)
+        config = RolloutConfig(agent="litellm", model="openai/served", api=api, cost_limit=2.5)
+        row = kept(roll(config, attempt(), tmp_path))
+    assert row["exit_status"] == "LimitsExceeded"
+    assert len(server.requests) == 3, "each call takes a dollar"
 
 
 def test_malformed_calls_are_told_to_the_model(tmp_path: Path) -> None:

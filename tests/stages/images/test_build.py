@@ -24,7 +24,7 @@ from rich.console import Console
 from contextrl_data.pipeline import config as configs
 from contextrl_data.pipeline.errors import ConfigError
 from contextrl_data.stages.card import read_provenance
-from contextrl_data.stages.images.build import build_image_pairs, steps
+from contextrl_data.stages.images.build import build_image_pairs, plan_image_pairs, steps
 from contextrl_data.stages.images.config import ImagesConfig
 
 SMALL = ["scenes.images=22", "rerender.share=1.0", "mine=null", "select.target_pairs=40", "split.validation=0"]
@@ -154,6 +154,19 @@ def test_an_editor_adds_its_chain_of_stages() -> None:
 def test_the_shipped_configs_load_and_have_a_pipeline(name: str) -> None:
     loaded = configs.load(ImagesConfig, configs.find(name), ["mine=null"])
     assert [step.stage.name for step in steps(loaded)][-1] == "export"
+
+
+def test_the_plan_before_foretells_the_pictures_and_the_plan_after_reuses_them(tmp_path: Path) -> None:
+    """Few pictures, by yields of many: a factor of 2 for every count."""
+    loaded = load(f"run.root={tmp_path}")
+    before = plan_image_pairs(loaded, Console(file=io.StringIO()))
+    assert build_image_pairs(loaded, Console(file=io.StringIO())) == 0
+    after = plan_image_pairs(loaded, Console(file=io.StringIO()))
+    real = {one.stage: one.rows_out for one in after.stages}
+    assert {one.state for one in after.stages} == {"reused"}
+    for one in before.stages:
+        assert real[one.stage] / 2 <= one.rows_out <= real[one.stage] * 2, one.stage
+    assert (after.containers, after.calls, after.disk_bytes) == (0, 0, 0)
 
 
 def test_mined_pairs_join_the_others(tmp_path: Path) -> None:
