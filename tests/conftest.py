@@ -51,6 +51,12 @@ RUN_IDS: list[str] = []
 """Run ids that tests of this session used; none may have a container at the end."""
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_state(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What is noted of images in tests is no concern of this user's builds."""
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+
+
 @pytest.fixture
 def refused_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """`DOCKER_HOST` set to a socket that is not there."""

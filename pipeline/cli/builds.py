@@ -166,8 +166,9 @@ def doctor() -> None:
 
         contextrl-data doctor
     """
+    from contextrl_data.stages.coding.image_disk import check_images
     from contextrl_data.stages.doctor import diagnose, show
 
-    checks = diagnose()
+    checks = [*diagnose(), *check_images()]
     show(checks, Console())
     raise typer.Exit(1 if any(check.state == "fail" for check in checks) else 0)

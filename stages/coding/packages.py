@@ -17,6 +17,7 @@ from contextrl_data.pipeline.errors import ConfigError, InputError, RunError, Se
 from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Context, Drop, Keep, Outcome, Row, Rows, Source, StageConfig
 from contextrl_data.stages.coding.catalogue import DEFAULT_PACKAGES, PYTEST
+from contextrl_data.stages.coding.image_disk import keep
 from contextrl_data.stages.coding.images import build_package_image, image_exists, package_tag
 from contextrl_data.stages.coding.package_spec import Artifact, PackageSpec
 from contextrl_data.stages.coding.registry import Registry
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     import docker
 
 WORKDIR = "/testbed"
-BASE_BYTES, IMAGE_BYTES = 271e6, 7.3e6
-"""Size of the base image and what a package's image adds to it: `docker system df` after a run of the demo."""
+BASE_BYTES, IMAGE_BYTES = 286.3e6, 1.5e6
+"""Size of the base image with pytest, and what a package's image adds to it: `docker system df` with 20 of them."""
 TRACING = 20.0
 """A traced run may take this many times as long as a plain one."""
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
@@ -71,8 +72,10 @@ class _Recipe:
     pythonpath: str
     tag: str
 
-    def build(self, client: docker.DockerClient) -> str:
-        return build_package_image(client, self.tag, self.source, self.wheels, pythonpath=self.pythonpath)
+    def build(self, client: docker.DockerClient, budget: str | None) -> str:
+        image = build_package_image(client, self.tag, self.source, self.wheels, pythonpath=self.pythonpath)
+        keep(client, image, budget)
+        return image
 
 
 class Packages(Source[PackagesConfig]):
@@ -115,6 +118,8 @@ class Packages(Source[PackagesConfig]):
             wanted = {row["id"]: str(row["image"]) for row in rows.select(["id", "image"])}
             gone = [spec for spec in self.config.chosen() if spec.id in wanted]
             gone = [spec for spec in gone if not image_exists(self.client, wanted[spec.id])]
+            for image in wanted.values():
+                keep(self.client, image)
             self.registry = Registry()
             for spec in gone:
                 with tempfile.TemporaryDirectory(prefix="contextrl-data-") as folder:
@@ -124,7 +129,7 @@ class Packages(Source[PackagesConfig]):
                             f"the image {wanted[spec.id]} was removed, and this version builds {recipe.tag} in its place",
                             "remove the folder of the stage `packages` in this run's root, and run again",
                         )
-                    recipe.build(self.client)
+                    recipe.build(self.client, self.config.sandbox.image_budget)
 
     def _recipe(self, spec: PackageSpec, folder: Path) -> _Recipe:
         archive = self.registry.fetch(spec.name, spec.filename, spec.sha256)
@@ -143,7 +148,7 @@ class Packages(Source[PackagesConfig]):
 
     def _package(self, spec: PackageSpec, folder: Path) -> Outcome:
         recipe = self._recipe(spec, folder)
-        image = recipe.build(self.client)
+        image = recipe.build(self.client, self.config.sandbox.image_budget)
         reference = [self._reference(spec, image) for _ in range(self.config.reference_runs)]
         if any(run.state != "ok" for run in reference):
             return Drop("tests do not end in time")

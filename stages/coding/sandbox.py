@@ -30,6 +30,7 @@ from contextrl_data.stages.coding.daemon import (
 from contextrl_data.stages.coding.disk import DiskWatch
 from contextrl_data.stages.coding.environment import ENVIRONMENT
 from contextrl_data.stages.coding.faults import SandboxOver, UnusableTask
+from contextrl_data.stages.coding.image_disk import needed, note_use
 from contextrl_data.stages.coding.pull import fetch_image
 from contextrl_data.stages.coding.streams import State, pack, pack_in_folder, read_output, unpack_one
 
@@ -66,6 +67,9 @@ class SandboxConfig(StageConfig):
     """Life of a container at most, also when the process that started it dies."""
     user: str = ""
     """User that commands run as; empty takes the image's own."""
+    image_budget: str | None = Field(default=None, pattern=r"^[1-9]\d*(\.\d+)?[bkmgtBKMGT]?$", exclude=True)
+    """Most disk for all images that were built or pulled here, shared layers counted once, such as `100g`: after a pull
+    or a build, those used least recently are removed. None removes nothing."""
 
 
 @dataclass(frozen=True)
@@ -234,8 +238,10 @@ class Sandbox:
         except RowFailure as failure:
             if not isinstance(failure.__cause__, ImageNotFound):
                 raise
-            fetch_image(self._client, self.image)
-            self._create(labels, env)
+            with needed(self._client, self.image, self.config.image_budget):
+                fetch_image(self._client, self.image)
+                self._create(labels, env)
+        note_use(self._client, self.image)
 
     def _create(self, labels: dict[str, str], env: dict[str, str]) -> None:
         if stopping.is_set():
