@@ -22,7 +22,7 @@ from contextrl_data.stages.coding import image_disk
 from contextrl_data.stages.coding.image_build import image_exists
 from contextrl_data.stages.coding.image_disk import bytes_of, disk_of, keep, layers_of, make_room, needed, note_use
 from contextrl_data.stages.coding.image_record import opened, record_file
-from contextrl_data.stages.coding.sandbox import Sandbox, SandboxConfig, UnusableTask
+from contextrl_data.stages.coding.sandbox import Sandbox, SandboxConfig
 
 if TYPE_CHECKING:
     import docker
@@ -175,10 +175,13 @@ def test_a_sandbox_keeps_to_the_budget_of_its_config(made: Made, run_id: str) ->
     with registry_server.serving(made.client.version()["Arch"]) as server:
         image, free = f"{server.host}/owner/tiny:1", made.one("free")
         pulled(made, free)
-        with pytest.raises(UnusableTask, match="image does not start"):  # it holds no program
-            Sandbox(made.client, image, SandboxConfig(image_budget="1b"), run_id)
-        assert not image_exists(made.client, image)
-    assert made.left() == []
+        try:
+            Sandbox(made.client, image, SandboxConfig(image_budget="100k"), run_id).close()
+            assert image_exists(made.client, image)
+        finally:
+            if image_exists(made.client, image):
+                made.client.api.remove_image(image, force=True)
+    assert made.left() == [], "the other one was used before it, and both do not fit"
 
 
 def test_a_pull_that_fails_leaves_no_note(made: Made) -> None:
