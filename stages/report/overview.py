@@ -19,6 +19,8 @@ class Overview:
     funnel: Sequence[Mapping[str, Any]] = ()
     audit: Sequence[Mapping[str, Any]] = ()
     """Blind baselines: name, accuracy, low, high, n; `split` where it is not the whole set."""
+    parts: Sequence[Mapping[str, Any]] = ()
+    """Pairs by domain and method: domain, method, sound, selected."""
     config: Mapping[str, Any] = field(default_factory=dict)
     tiles: Sequence[tuple[str, object]] = ()
     """Names and figures for the first row of the page."""
@@ -36,6 +38,7 @@ class Overview:
             "title": self.title,
             "funnel": list(self.funnel),
             "audit": list(self.audit),
+            "parts": list(self.parts),
             "config": settings,
             "tiles": [[name, value] for name, value in self.tiles],
             "limits": list(self.limits),
@@ -58,6 +61,7 @@ def overview_of(record: Mapping[str, Any]) -> Overview:
         title=record["title"],
         funnel=record["funnel"],
         audit=audit,
+        parts=[part for line in record["funnel"] for part in line.get("parts", ())],
         config=record["config"],
         tiles=tiles,
         limits=limits(record),
