@@ -19,8 +19,6 @@ class Overview:
     funnel: Sequence[Mapping[str, Any]] = ()
     audit: Sequence[Mapping[str, Any]] = ()
     """Blind baselines: name, accuracy, low, high, n; `split` where it is not the whole set."""
-    parts: Sequence[Mapping[str, Any]] = ()
-    """Pairs by domain and method: domain, method, sound, selected."""
     config: Mapping[str, Any] = field(default_factory=dict)
     tiles: Sequence[tuple[str, object]] = ()
     """Names and figures for the first row of the page."""
@@ -30,6 +28,8 @@ class Overview:
     """Pairs in the dataset, of which the page may show fewer."""
     pictures: int = 0
     """Distinct pictures in it, at most: they share the room that the page has."""
+    parts: Sequence[Mapping[str, Any]] = ()
+    """Pairs by domain and method: domain, method, sound, selected."""
 
     def head(self, shown: int) -> dict[str, Any]:
         """As the page's script reads it."""
