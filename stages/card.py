@@ -100,6 +100,7 @@ def funnel_record(row: FunnelRow) -> dict[str, Any]:
         "rows_out": row.rows_out,
         "steps": [list(step) for step in row.steps],
         "message": row.notes.get("message", ""),
+        **({"parts": row.notes["parts"]} if "parts" in row.notes else {}),
     }
 
 

@@ -21,7 +21,7 @@ class Collect(Gather[CollectConfig]):
     name = "collect"
     schema = IMAGE_CANDIDATE
     counted: ClassVar[str] = "method"
-    """Column whose values are counted for the funnel."""
+    """Column whose values are counted for the report."""
 
     def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
         """All of them."""
@@ -31,7 +31,8 @@ class Collect(Gather[CollectConfig]):
         """Main input first, then the sides by name."""
         parts = [rows, *(self.context.sides[name] for name in sorted(self.context.sides))]
         counts = Counter(row[self.counted] for part in parts for row in part.select([self.counted]))
-        return Gathered(rows=_chained(parts), funnel=sorted(counts.items()))
+        told = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+        return Gathered(rows=_chained(parts), notes={"message": told})
 
 
 class Questions(Collect):

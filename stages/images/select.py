@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, ClassVar
 
 import pyarrow as pa
 from pydantic import Field
 
+from contextrl_data.pipeline.stage import Row
+from contextrl_data.stages.balance import Choice, Unit
 from contextrl_data.stages.export import ExportConfig, ExportPairs
 from contextrl_data.stages.facts import FactCounter, ImageFacts
 from contextrl_data.stages.images.rows import IMAGE_PAIR
@@ -37,11 +40,22 @@ class ImageSelectConfig(SelectConfig):
 class SelectImages(SelectPairs):
     """IMAGE_PAIR -> IMAGE_PAIR, fewer."""
 
+    version = 2
     schema = IMAGE_PAIR
     config: ImageSelectConfig
     context_columns: ClassVar[tuple[str, ...]] = ("image_id_pos", "image_id_neg")
     source_column: ClassVar[str] = "source"
     kind_columns: ClassVar[tuple[str, ...]] = ("domain", "method")
+
+    def _notes(self, seen: list[Row], units: list[Unit], choice: Choice, dropped: dict[str, str]) -> dict[str, Any]:
+        """The price of balance, and how many pairs of each domain and method were there and were taken."""
+        sound = Counter((row["domain"], row["method"]) for row in seen)
+        taken = Counter((row["domain"], row["method"]) for row in seen if row["id"] not in dropped)
+        parts = [
+            {"domain": domain, "method": method, "sound": count // 2, "selected": taken[domain, method] // 2}
+            for (domain, method), count in sorted(sound.items())
+        ]
+        return {**super()._notes(seen, units, choice, dropped), "parts": parts}
 
     def _shares(self) -> dict[str, float]:
         return {**self.config.methods, **self.config.shares}

@@ -47,7 +47,8 @@ def report_command(
     if build is not None:
         overview = _of_build(overview, build, len(waiting))
     overview = replace(overview, total=overview.total + len(waiting))
-    rows = chain(waiting_rows(build, waiting) if build else (), dataset_rows(dataset) if exported else ())
+    left = None if pairs is None or pairs >= overview.total else max(pairs - len(waiting), 0)
+    rows = chain(waiting_rows(build, waiting) if build else (), dataset_rows(dataset, left) if exported else ())
     shown = write_report(target, islice(rows, pairs), overview, max_bytes)
     if shown < overview.total:
         reason = "--pairs" if shown == pairs else "--max-size"

@@ -28,6 +28,8 @@ class Overview:
     """Pairs in the dataset, of which the page may show fewer."""
     pictures: int = 0
     """Distinct pictures in it, at most: they share the room that the page has."""
+    parts: Sequence[Mapping[str, Any]] = ()
+    """Pairs by domain and method: domain, method, sound, selected."""
 
     def head(self, shown: int) -> dict[str, Any]:
         """As the page's script reads it."""
@@ -36,6 +38,7 @@ class Overview:
             "title": self.title,
             "funnel": list(self.funnel),
             "audit": list(self.audit),
+            "parts": list(self.parts),
             "config": settings,
             "tiles": [[name, value] for name, value in self.tiles],
             "limits": list(self.limits),
@@ -58,6 +61,7 @@ def overview_of(record: Mapping[str, Any]) -> Overview:
         title=record["title"],
         funnel=record["funnel"],
         audit=audit,
+        parts=[part for line in record["funnel"] for part in line.get("parts", ())],
         config=record["config"],
         tiles=tiles,
         limits=limits(record),

@@ -22,21 +22,63 @@ WAITING_QUESTION = (
 )
 
 
-def dataset_rows(folder: Path) -> Iterator[Row]:
-    """Rows of an exported folder, the splits taking turns, so that a short report shows something of each."""
+def dataset_rows(folder: Path, most: int | None = None) -> Iterator[Row]:
+    """Rows of an exported folder, the splits taking turns, so that a short report shows something of each.
+
+    Where no more than `most` rows are asked for, they come from all over each split, not from its beginning: rows stand
+    in the order in which methods and sources made them.
+    """
     record = read_provenance(folder)
     files: dict[str, list[Path]] = {}
     for file in record["files"]:
         files.setdefault(file["split"], []).append(folder / file["id"])
-    streams = [_stream(paths) for paths in files.values()]
+    streams = {split: _pairs(paths) for split, paths in files.items()}
+    if most is not None:
+        pairs = {split: -(-sum(map(_rows_in, paths)) // 2) for split, paths in files.items()}
+        taken = _turns(pairs, -(-most // 2))
+        streams = {split: _spread(stream, pairs[split], taken[split]) for split, stream in streams.items()}
+    yield from _taking_turns(list(streams.values()))
+
+
+def _taking_turns(streams: list[Iterator[list[Row]]]) -> Iterator[Row]:
     while streams:
         alive = []
         for stream in streams:
-            batch = list(islice(stream, 2))  # both directions of a pair lie side by side
-            yield from batch
-            if batch:
+            pair = next(stream, [])
+            yield from pair
+            if pair:
                 alive.append(stream)
         streams = alive
+
+
+def _turns(pairs: Mapping[str, int], most: int) -> dict[str, int]:
+    """How many pairs of each split are shown when they take turns until there are so many."""
+    taken = dict.fromkeys(pairs, 0)
+    while sum(taken.values()) < most and (open_ := [split for split in pairs if taken[split] < pairs[split]]):
+        for split in open_[: most - sum(taken.values())]:
+            taken[split] += 1
+    return taken
+
+
+def _spread(pairs: Iterator[list[Row]], count: int, wanted: int) -> Iterator[list[Row]]:
+    """So many of the pairs, at even distances."""
+    for place, pair in enumerate(pairs):
+        if (place + 1) * wanted // count > place * wanted // count:
+            yield pair
+
+
+def _pairs(paths: list[Path]) -> Iterator[list[Row]]:
+    """Two rows at a time: both directions of a pair lie side by side."""
+    stream = _stream(paths)
+    while pair := list(islice(stream, 2)):
+        yield pair
+
+
+def _rows_in(path: Path) -> int:
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
+        raise _unreadable(path, error) from error
 
 
 def _stream(paths: list[Path]) -> Iterator[Row]:
@@ -46,7 +88,11 @@ def _stream(paths: list[Path]) -> Iterator[Row]:
                 for batch in file.iter_batches(batch_size=50):
                     yield from batch.to_pylist()
         except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
-            raise InputError(f"cannot read {path}: {error}", "the dataset folder is damaged: build it again") from error
+            raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(f"cannot read {path}: {error}", "the dataset folder is damaged: build it again")
 
 
 def waiting_ids(build: BuildFolder) -> set[str]:

@@ -1,8 +1,8 @@
 """Take the pictures of the report that the docs show, with a real build and with charts that are drawn here.
 
-    python tests/benchmarks/shoot_report.py BUILD [--out docs/img]
+    python tests/benchmarks/shoot_report.py BUILD [--images BUILD] [--out docs/img]
 
-BUILD is a finished build of coding pairs. Fonts are those of the machine: Inter and JetBrains Mono look as in the docs.
+BUILD is a finished build of coding pairs, or "" for none; with `--images` one of image pairs is shown too. Fonts are those of the machine: Inter and JetBrains Mono look as in the docs.
 """
 
 from __future__ import annotations
@@ -30,12 +30,20 @@ CITIES = ("Bergen", "Oslo", "Hamar")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build")
+    parser.add_argument("--images", default="", help="a finished build of image pairs")
+    parser.add_argument("--keys", default="", help="keys that lead to the image pair to be shown")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent.parent / "docs/img")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         chromium = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         coding, images = Path(folder) / "coding.html", Path(folder) / "images.html"
+        if asked.images:
+            report_command(Path(asked.images).parent, asked.images, images, 16)
+            shoot(browser, images, "#pairs", "light", asked.out / "report-image-pairs.png", asked.keys)
+            shoot(browser, images, "#overview", "light", asked.out / "report-image-overview.png", height=1500)
+        if not asked.build:
+            return
         report_command(Path(asked.build).parent, asked.build, coding)
         rows = [row for number in range(24) for row in drawn_pair(number)]
         write_report(images, rows, Overview("Drawn line charts", pictures=48))
@@ -47,9 +55,9 @@ def main() -> None:
         browser.close()
 
 
-def shoot(browser: Browser, path: Path, view: str, scheme: Any, out: Path, keys: str = "") -> None:
+def shoot(browser: Browser, path: Path, view: str, scheme: Any, out: Path, keys: str = "", height: int = 900) -> None:
     """One picture, after some keys."""
-    page: Page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme=scheme)
+    page: Page = browser.new_page(viewport={"width": 1440, "height": height}, color_scheme=scheme)
     page.goto(f"file://{path.resolve()}{view}")
     page.wait_for_selector("html[data-ready]")
     for key in keys:

@@ -48,6 +48,25 @@ function funnelTable() {
     rows,
   );
 }
+// How many pairs of each kind were sound, and how many of them are in the dataset: a row a domain, a column a method.
+function partsTable() {
+  const names = (key) => [...new Set(head.parts.map((part) => part[key]))];
+  const told = (parts) => {
+    const sum = (key) => parts.reduce((total, part) => total + part[key], 0);
+    return parts.length ? `${count(sum("selected"))} of ${count(sum("sound"))}` : "";
+  };
+  const line = (domain, parts) =>
+    el(
+      "tr",
+      {},
+      el("th", { scope: "row" }, domain),
+      names("method").map((method) => el("td", { class: "n" }, told(parts.filter((part) => part.method === method)))),
+      el("td", { class: "n" }, told(parts)),
+    );
+  const rows = names("domain").map((domain) => line(domain, head.parts.filter((part) => part.domain === domain)));
+  const heads = ["Domain", ...names("method").map((method) => `#${method}`), "#All"];
+  return tableOf("Pairs by domain and method", heads, [...rows, line("all", head.parts)]);
+}
 function auditRow(one) {
   const range = el("i"),
     dot = el("b"),
@@ -106,6 +125,12 @@ function overview() {
           ),
         ),
       head.funnel.length && section("Funnel", "Every stage: rows in = kept + dropped + failed.", funnelTable()),
+      head.parts.length &&
+        section(
+          "By domain and method",
+          "Pairs that are in the dataset, of those that the judge found sound; each pair gives two rows.",
+          partsTable(),
+        ),
       head.audit.length &&
         section(
           "Can a blind reader pick the right context?",

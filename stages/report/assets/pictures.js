@@ -32,6 +32,10 @@ function sizeOf(picture) {
 function unreadable(side) {
   return el("p", { class: "quiet" }, `Picture ${side.toUpperCase()} cannot be read.`);
 }
+function percentOf(share) {
+  const percent = 100 * share;
+  return percent > 0 && percent < 0.1 ? percent.toPrecision(1) : percent.toFixed(1);
+}
 // What differs, drawn in one colour over a faint picture A; both are drawn at the size of A.
 function difference(a, b) {
   const width = a.naturalWidth,
@@ -152,7 +156,7 @@ async function pictures(pair, hidden) {
         "figure",
         { class: "one" },
         el("div", { class: "frame" }, canvas, outline(pair.box, pair.a.picture)),
-        el("figcaption", {}, `What differs, over a faint A: ${(100 * share).toFixed(1)} % of the pixels shown here.`),
+        el("figcaption", {}, `What differs, over a faint A: ${percentOf(share)} % of the pixels shown here.`),
       ),
     );
   } else if (looking.view === "flip" && both) {

@@ -179,3 +179,22 @@ def test_mined_pairs_join_the_others(tmp_path: Path) -> None:
     assert counts["rerendered"] > 0
     for row in rows_of(dataset):
         assert (row["similarity"] is not None) == (row["method"] == "mined")
+
+
+def test_the_editors_way_runs_through_and_noise_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("diffusers")
+    pytest.importorskip("efficientnet_lite_pytorch")
+    smoke = configs.load(ImagesConfig, configs.find("smoke/images"), [])
+    assert smoke.edit is not None
+    assert (smoke.edit.editor.kind, smoke.propose.kind) == ("untrained", "facts")
+    settings = ["edit.editor.kind=untrained", "edit.attempts=1", "propose.kind=facts", "propose.share=0.1"]
+    dataset, out = build(tmp_path / "runs", *settings, f"embed.cache_dir={tmp_path}/vectors")
+    record = read_provenance(dataset)
+    funnel = {line["stage"]: line for line in record["funnel"]}
+    assert funnel["propose"]["kept"] == funnel["edit"]["kept"] == funnel["measure"]["kept"] > 0
+    assert sum(funnel["accept"]["dropped"].values()) == funnel["accept"]["rows_in"] > 0
+    assert set(record["counts"]["method"]) == {"rerendered"}
+    assert "audit: passed" in out
+    parts = funnel["select"]["parts"]
+    assert sum(part["selected"] for part in parts) * 2 == record["rows"]
+    assert {part["method"] for part in parts} == {"rerendered"}

@@ -19,6 +19,7 @@ from contextrl_data.stages.card import write_card
 from contextrl_data.stages.export import write_dataset
 from contextrl_data.stages.images.rows import IMAGE_PAIR
 from contextrl_data.stages.report import Overview, report_command, write_report
+from contextrl_data.stages.report.rows import dataset_rows
 from contextrl_data.stages.rows import PAIR
 
 
@@ -110,3 +111,17 @@ def test_pictures_without_pillow_are_one_line(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(MissingExtra, match=r"a report with pictures needs .*\[images\]"):
         write_report(tmp_path / "report.html", rows, Overview("Charts"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_fewer_pairs_come_from_all_over_a_split_with_both_directions(dataset: Path) -> None:
+    whole = [row["id"] for row in dataset_rows(dataset)]
+    assert [row["id"] for row in dataset_rows(dataset, len(whole))] == whole
+    split_of = {row["id"]: row["split"] for row in dataset_rows(dataset)}
+    train = [row_id for row_id in whole if split_of[row_id] == "train"]
+    for most in (0, 2, 6, 12, 30):
+        some = [row["id"] for row in dataset_rows(dataset, most)]
+        assert len(some) == most
+        assert [one.rpartition("-")[0] for one in some[::2]] == [one.rpartition("-")[0] for one in some[1::2]]
+        shown_train = [train.index(row_id) for row_id in some if split_of[row_id] == "train"]
+        if len(shown_train) > 2:
+            assert max(shown_train) >= len(train) - 4

@@ -52,6 +52,21 @@ def test_the_overview_shows_the_funnel_the_baselines_and_the_settings(tmp_path: 
     assert "seed: 7" in page.inner_text("#overview")
 
 
+def test_pairs_are_told_by_domain_and_method(tmp_path: Path, watched: Watched) -> None:
+    parts = [
+        {"domain": "chart", "method": "mined", "sound": 1200, "selected": 80},
+        {"domain": "chart", "method": "rerendered", "sound": 30, "selected": 20},
+        {"domain": "science", "method": "rerendered", "sound": 7, "selected": 0},
+    ]
+    write_report(tmp_path / "report.html", coding_pairs(2), Overview("Pairs", parts=parts))
+    page = watched.open(tmp_path / "report.html")
+    table = page.get_by_role("region", name="By domain and method")
+    lines = [line.split("\t") for line in table.locator("table").first.inner_text().split("\n")]
+    assert ["chart", "80 of 1,200", "20 of 30", "100 of 1,230"] in lines
+    assert ["science", "", "0 of 7", "0 of 7"] in lines
+    assert ["all", "80 of 1,200", "20 of 37", "100 of 1,237"] in lines
+
+
 def test_the_keyboard_walks_the_pairs(tmp_path: Path, watched: Watched) -> None:
     rows = coding_pairs()
     write_report(tmp_path / "report.html", rows, Overview("Pairs"))
