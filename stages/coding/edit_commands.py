@@ -68,7 +68,7 @@ def find_edits(content: str, files: Collection[str]) -> Sequence[Edit]:
     return _found_edits(content, tuple(files))
 
 
-@lru_cache(maxsize=1024)  # one run is asked several times: alone, and in each of its pairs
+@lru_cache(maxsize=4096)  # one run is asked several times: alone, and in each of its pairs
 def _found_edits(content: str, files: tuple[str, ...]) -> tuple[Edit, ...]:
     found = [*_tool_edits(content, files), *_block_edits(content)]
     for start, text in shell_texts(content):

@@ -10,21 +10,51 @@ import numpy as np
 import numpy.typing as npt
 
 from contextrl_data.stages.coding.regions import REGION
-from contextrl_data.stages.lexical import changed_lines, context_text, fold, identifiers, lines_found, text_features
+from contextrl_data.stages.lexical import (
+    TextFeatures,
+    changed_lines,
+    context_text,
+    fold,
+    identifiers,
+    lines_found,
+    text_features,
+)
 
 _GRAM = 8
-_TABLE = np.uint64(1 << 16)
+_SHIFT = 48
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+
+
+Views = Mapping[str, Sequence[Mapping[str, str]]]
+
+
+def features_of(views: Views) -> dict[str, TextFeatures]:
+    """Features of both views of a run. Where one begins the other, which is the rule, that part is read once."""
+    head, full = views["before_edit"], views["full"]
+    before = text_features(context_text(head))
+    if not head or full[: len(head)] != head:
+        return {"before_edit": before, "full": text_features(context_text(full))}
+    rest = text_features(context_text(full[len(head) :]))
+    length = before.length + rest.length + (len(full) > len(head))
+    return {
+        "before_edit": before,
+        "full": TextFeatures(length, before.folded + rest.folded, before.names | rest.names),
+    }
 
 
 def measure(
     answer: int,
     view: str,
     sides: Sequence[Mapping[str, Any]],
-    views: Sequence[Mapping[str, Sequence[Mapping[str, str]]]],
+    views: Sequence[Views],
+    features: Sequence[Mapping[str, TextFeatures]],
     readable_chars: int,
 ) -> dict[str, Any]:
-    """The LEAK struct of one answer (0 or 1) in one view: its own context is C+, the other one C-."""
-    positive, negative = (text_features(context_text(views[side][view])) for side in (answer, 1 - answer))
+    """The LEAK struct of one answer (0 or 1) in one view: its own context is C+, the other one C-.
+
+    `features`: of both sides, as `features_of` gives them.
+    """
+    positive, negative = features[answer][view], features[1 - answer][view]
     patch = str(sides[answer]["patch"])
     removed, added = changed_lines(patch)
     names = identifiers(patch)
@@ -51,15 +81,16 @@ def measure(
 def longest_run(lines: Iterable[str], folded: str) -> tuple[int, int]:
     """Length of the longest stretch of any line found in a folded text, and that line's length; short ones count 0."""
     wanted = [line for line in dict.fromkeys(map(fold, lines)) if len(line) >= _GRAM]
-    hashes = [_gram_hashes(line) for line in wanted]
+    plain = folded.isascii() and all(line.isascii() for line in wanted)
+    hashes = [_gram_hashes(line, plain) for line in wanted]
     known = np.unique(np.concatenate([*hashes, np.zeros(0, np.uint64)]))
-    shown = _gram_hashes(folded)
+    shown = _gram_hashes(folded, plain)
     if not len(known) or not len(shown):
         return 0, 0
-    # Most of what is shown is told apart by its lowest bits, in one look at a small table.
-    low = np.zeros(int(_TABLE), bool)
-    low[(known % _TABLE).astype(np.intp)] = True
-    shown = shown[low[(shown % _TABLE).astype(np.intp)]]
+    # Most of what is shown is told apart by its highest bits, in one look at a small table.
+    low = np.zeros(1 << (64 - _SHIFT), bool)
+    low[(known >> np.uint64(_SHIFT)).astype(np.intp)] = True
+    shown = shown[low[(shown >> np.uint64(_SHIFT)).astype(np.intp)]]
     places = np.minimum(np.searchsorted(known, shown), len(known) - 1)
     grams = set(known[np.unique(places[known[places] == shown])].tolist())
     best, best_line = 0, 0
@@ -76,14 +107,19 @@ def longest_run(lines: Iterable[str], folded: str) -> tuple[int, int]:
     return best, best_line
 
 
-def _gram_hashes(text: str) -> npt.NDArray[np.uint64]:
-    """A number for every stretch of `_GRAM` characters; equal stretches have equal numbers."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
-    size = max(len(codes) - _GRAM + 1, 0)
+def _gram_hashes(text: str, plain: bool) -> npt.NDArray[np.uint64]:
+    """A number for every stretch of `_GRAM` characters; equal stretches have equal numbers. `plain`: all is ASCII."""
+    size = max(len(text) - _GRAM + 1, 0)
     values = np.zeros(size, np.uint64)
+    if plain:
+        data = text.encode()
+        for step in range(min(_GRAM, size)):  # eight characters are the eight bytes of one number
+            values[step::_GRAM] = np.frombuffer(data, "<u8", (len(data) - step) // _GRAM, step)
+        return values * _MIX
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
     for step in range(_GRAM):
         values = values * np.uint64(1_000_003) + codes[step : step + size]
-    return values
+    return values * _MIX
 
 
 def shows_function(edits: Sequence[Mapping[str, Any]], messages: Sequence[Mapping[str, str]]) -> bool:

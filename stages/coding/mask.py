@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from contextrl_data.pipeline.stage import Drop, Keep, Map, Outcome, Row, StageConfig
 from contextrl_data.stages.coding.edit_commands import find_edits, first_edit
-from contextrl_data.stages.coding.leak import measure
+from contextrl_data.stages.coding.leak import features_of, measure
 from contextrl_data.stages.coding.names import invented_names, mask_names, telling_names
 from contextrl_data.stages.coding.patches import FilePatch, is_test_path, parse_patch
 from contextrl_data.stages.coding.regions import Regions
@@ -84,8 +84,9 @@ class Mask(Map[MaskConfig]):
         self._mask_names(sides, views)
         if any(len(view["before_edit"]) < 4 for view in views):
             return Drop("edited before it looked")
+        features = [features_of(view) for view in views]
         leaks = [
-            measure(answer, view, sides, views, self.config.readable_chars)
+            measure(answer, view, sides, views, features, self.config.readable_chars)
             for answer in (0, 1)
             for view in ("full", "before_edit")
         ]

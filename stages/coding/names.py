@@ -22,11 +22,16 @@ def invented_names(added: Iterable[str], seen: frozenset[str]) -> list[str]:
 
 def mask_names(names: Sequence[str], messages: Iterable[Mapping[str, str]]) -> list[dict[str, str]]:
     """The messages with each of these names replaced wherever it stands as a whole word."""
-    if not names:
-        return [dict(message) for message in messages]
-    ordered = sorted(names, key=lambda name: (-len(name), name))
+    copies = [{"role": message["role"], "content": message["content"]} for message in messages]
+    shown = context_text(copies)
+    ordered = sorted((name for name in names if name in shown), key=lambda name: (-len(name), name))
+    if not ordered:
+        return copies
     pattern = re.compile(rf"(?<![A-Za-z0-9_])(?:{'|'.join(map(re.escape, ordered))})(?![A-Za-z0-9_])")
-    return [{"role": message["role"], "content": pattern.sub(NAME, message["content"])} for message in messages]
+    for message in copies:
+        if any(name in message["content"] for name in ordered):
+            message["content"] = pattern.sub(NAME, message["content"])
+    return copies
 
 
 def telling_names(patches: Sequence[str], contexts: Sequence[Sequence[Mapping[str, str]]]) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import chain, pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from contextrl_data.stages.coding.inline import PREFIXES, Quotes
 from contextrl_data.stages.coding.patches import Change, FilePatch, Hunk
@@ -92,7 +93,7 @@ class Regions:
             return text
         lines = text.split("\n")
         quoted = self.quotes.lines(text, lines, folded_lines(lines)) if code else set[int]()
-        return self._masked(lines, list(map(self._kind, lines)), quoted, code)
+        return self._masked(lines, list(map(self._kind, lines)), quoted, prose=not code)
 
     def mask_all(self, texts: Sequence[str], code: Sequence[bool]) -> list[str]:
         """Every text as `mask` would give it, sooner: most lines are told at one look at all of them."""
@@ -104,29 +105,44 @@ class Regions:
         kinds = self._kinds(flat, folded)
         covered = self._sieve.covered(flat)
         ends = np.cumsum([len(lines) for lines in parts])
-        whole = "".join(folded)
-        present = [line for line in self.quotes.folded if line in whole]
+        quoted_in = self._long_lines(folded, ends)
         looked = np.flatnonzero((np.array(kinds, np.uint8) & (_STRONG | _GAP)) | (covered > 0))
-        touched = set(np.searchsorted(ends, looked, side="right").tolist())
-        shown: list[str] = []
-        start = 0
-        for number, (text, lines, end) in enumerate(zip(texts, parts, ends.tolist(), strict=True)):
-            own = slice(start, end)
-            start = end
-            packed = "".join(folded[own]) if present else ""
-            here = [line for line in present if line in packed]
-            if number not in touched and not here:
-                shown.append(text)
-                continue
-            quoted = set[int]()
-            if code[number]:
-                quoted = self.quotes.lines_near(text, lines, packed, here, covered[own])
-            shown.append(self._masked(lines, kinds[own], quoted, code[number]))
+        touched = {*np.searchsorted(ends, looked, side="right").tolist(), *quoted_in}
+        shown = list(texts)
+        for number in touched:
+            own = slice(int(ends[number]) - len(parts[number]), int(ends[number]))
+            present = quoted_in.get(number, [])
+            quotes = bool(present) or bool(covered[own].any())
+            hidden = set[int]()
+            if code[number] and quotes:
+                packed = "".join(folded[own])
+                hidden = self.quotes.lines_near(texts[number], parts[number], packed, present, covered[own])
+            prose = quotes and not code[number]
+            shown[number] = self._masked(parts[number], kinds[own], hidden, prose)
         return shown
 
-    def _masked(self, lines: Sequence[str], kinds: Sequence[int], quoted: Collection[int], code: bool) -> str:
+    def _long_lines(self, folded: Sequence[str], ends: npt.NDArray[np.intp]) -> dict[int, list[str]]:
+        """The long edited lines that each part shows, whatever its spacing; `ends`: where the parts' lines end."""
+        whole = "".join(folded)
+        present = [line for line in self.quotes.folded if line in whole]
+        if not present:
+            return {}
+        borders = np.cumsum(np.fromiter(map(len, folded), np.intp, len(folded)))[np.maximum(ends, 1) - 1]
+        found: dict[int, list[str]] = {}
+        for line in present:
+            start = whole.find(line)
+            while start >= 0:
+                number = int(np.searchsorted(borders, start, side="right"))
+                inside = start + len(line) <= borders[number]
+                if inside:
+                    found.setdefault(number, []).append(line)
+                # On to the next part; where the match runs over a border, to the next match.
+                start = whole.find(line, int(borders[number]) if inside else start + 1)
+        return found
+
+    def _masked(self, lines: Sequence[str], kinds: Sequence[int], quoted: Collection[int], prose: bool) -> str:
         masked = "\n".join(self._mask_lines(lines, kinds, quoted))
-        if not code:
+        if prose:
             for start, end in reversed(self.quotes.spans(masked)):
                 masked = masked[:start] + REGION + masked[end:]
         return masked

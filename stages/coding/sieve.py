@@ -16,7 +16,8 @@ _BITS = 16
 _ASCII_WORD = np.array([chr(code).isalnum() or chr(code) == "_" for code in range(128)])
 _ASCII_BLANK = np.array([chr(code).isspace() for code in range(128)])
 _BLANKS = np.array([code for code in range(128, 0x3001) if chr(code).isspace()], np.uint32)
-_WEIGHTS = np.cumprod(np.full(64, 6364136223846793005, np.uint64), dtype=np.uint64)
+_FIRST = np.uint64(6364136223846793005)
+_NUMBERS = np.cumprod(np.full(128, _FIRST, np.uint64), dtype=np.uint64) * ~_ASCII_BLANK
 _STEPS = np.array([1, 1442695040888963407, 2862933555777941757, 3202034522624059733], np.uint64)
 
 Hashes = npt.NDArray[np.uint64]
@@ -26,21 +27,26 @@ def _tokens(text: str) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Hash
     """Of every token: where it begins, how long it is, and a number; equal tokens have equal numbers."""
     if text.isascii():
         codes = np.frombuffer(text.encode(), np.uint8)
-        word, solid = _ASCII_WORD[codes], ~_ASCII_BLANK[codes]
+        word, solid, numbers = _ASCII_WORD[codes], ~_ASCII_BLANK[codes], _NUMBERS[codes]
     else:
         codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
         plain = np.minimum(codes, 127)
         word = _ASCII_WORD[plain] & (codes < 128)
         solid = np.where(codes < 128, ~_ASCII_BLANK[plain], ~np.isin(codes, _BLANKS))
-    inside = np.zeros(len(codes), bool)
-    inside[1:] = word[1:] & word[:-1]
-    starts = np.flatnonzero(solid & ~inside)
+        numbers = np.where(codes < 128, _NUMBERS[plain], codes.astype(np.uint64) * _FIRST) * solid
+    inside = word[1:] & word[:-1]
+    first = solid.copy()
+    first[1:] &= ~inside
+    starts = np.flatnonzero(first)
     if not len(starts):
         return starts, starts, np.zeros(0, np.uint64)
-    number = np.cumsum(solid & ~inside) - 1
-    depth = np.minimum(np.arange(len(codes)) - starts[np.maximum(number, 0)], len(_WEIGHTS) - 1)
-    mixed = np.where(solid, (codes.astype(np.uint64) + np.uint64(1)) * _WEIGHTS[np.maximum(depth, 0)], np.uint64(0))
-    return starts, np.add.reduceat(solid.astype(np.intp), starts), np.add.reduceat(mixed, starts)
+    # Behind a token stands blank space or the next one: sums up to there are its own. Equal letters in another order
+    # give one number too, which costs a closer look and hides nothing.
+    ends = np.append(starts[1:], len(codes))
+    values = np.concatenate([np.zeros(1, np.uint64), np.cumsum(numbers)])
+    counts = np.concatenate([np.zeros(1, np.intp), np.cumsum(solid, dtype=np.intp)])
+    sizes = counts[ends] - counts[starts]
+    return starts, sizes, values[ends] - values[starts] + codes[starts].astype(np.uint64) * _FIRST
 
 
 def _grams(hashes: Hashes) -> Hashes:
