@@ -6,7 +6,9 @@ same place of the other holds another digit, and every digit is as often the rig
 
 from __future__ import annotations
 
+import os
 import random
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,11 @@ WORDS = ["red", "dog", "sky", "cup", "map"]
 DIGITS = list("01234567")
 SHORT = "{question} {answer}: {context_a} | {context_b}"
 """A terse choice prompt, so that a tiny model learns in seconds."""
+
+
+def child_environment() -> dict[str, str]:
+    """For a process that a test starts: it imports what this one imports, and computes on one thread."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "OMP_NUM_THREADS": "1"}
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:

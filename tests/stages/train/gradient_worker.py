@@ -4,16 +4,23 @@
 
 Each setting is {"config": TrainConfig, "out": folder}. Every process writes the batches that GRPO trained on, and the
 first one the weights before and after.
+
+With FSDP asked for, as `accelerate launch --use_fsdp` asks, accelerate's list of devices that it shards on is made one
+longer: it leaves out the CPU, and would run plain DDP without a word. All that follows is its own FSDP2.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.state import AcceleratorState, PartialState
+from accelerate.utils import DistributedType
+from torch.distributed.tensor import DTensor
 
 from contextrl_data.stages.train.assembly import assemble
 from contextrl_data.stages.train.config import TrainConfig
@@ -36,7 +43,7 @@ def one_step(config: TrainConfig, out: Path) -> None:
     trainer.compute_loss = watched
     trainer.train()
     model = trainer.accelerator.unwrap_model(trainer.model_wrapped)
-    after = {name: p.detach().clone() for name, p in model.named_parameters()}
+    after = {name: whole(p.detach()).clone() for name, p in model.named_parameters()}
     torch.save(seen, out / f"batches-{trainer.accelerator.process_index}.pt")
     if trainer.accelerator.is_main_process:
         log = [line for line in trainer.state.log_history if "contrast/loss" in line]
@@ -45,9 +52,29 @@ def one_step(config: TrainConfig, out: Path) -> None:
     trainer.accelerator.wait_for_everyone()
 
 
+def whole(weights: torch.Tensor) -> torch.Tensor:
+    """A parameter, put together where FSDP has sharded it."""
+    return weights.full_tensor() if isinstance(weights, DTensor) else weights
+
+
+def shard_on_the_cpu() -> None:
+    """Have accelerate take its way for FSDP on CPU processes too."""
+    inner = AcceleratorState.__init__
+
+    def begin(self: Any, *args: Any, fsdp_plugin: Any = None, **kwargs: Any) -> None:
+        inner(self, *args, fsdp_plugin=fsdp_plugin, **kwargs)
+        if fsdp_plugin is not None and self.distributed_type == DistributedType.MULTI_CPU:
+            self.distributed_type = PartialState._shared_state["distributed_type"] = DistributedType.FSDP
+            self.fsdp_plugin = fsdp_plugin
+
+    AcceleratorState.__init__ = begin
+
+
 def main() -> None:
     """Run every setting in turn."""
     torch.set_num_threads(1)
+    if os.environ.get("ACCELERATE_USE_FSDP") == "true":
+        shard_on_the_cpu()
     for job in json.loads(Path(sys.argv[1]).read_text()):
         one_step(TrainConfig.model_validate(job["config"]), Path(job["out"]))
 
