@@ -112,6 +112,8 @@ def assemble(config: TrainConfig) -> Assembly:
         weights = None if weights is None else [*weights, 1.0]
     arguments = grpo_arguments(config, rl_steps + sft_steps, config.output)
     arguments.reward_weights = weights
+    if config.engine.deepspeed is not None:
+        _begin_deepspeed()
     trainer = ContextRLTrainer(
         config=config,
         term=term,
@@ -127,6 +129,13 @@ def assemble(config: TrainConfig) -> Assembly:
     )
     too_long = data.pairs.too_long if data.pairs else 0
     return Assembly(trainer, data.collator, data.eval_pairs, data.eval_tasks, too_long, rl_steps + sft_steps)
+
+
+def _begin_deepspeed() -> None:
+    """Tell DeepSpeed of the processes, which accelerate has already started: ZeRO-3 divides the model as it loads."""
+    import deepspeed
+
+    deepspeed.init_distributed(verbose=False)
 
 
 def _term(config: TrainConfig, data: Data, plan: Plan, kind: Any) -> Any:

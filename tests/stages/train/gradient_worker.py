@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def one_step(config: TrainConfig, out: Path) -> None:
     """Train one step and write what a reference needs."""
     out.mkdir(parents=True, exist_ok=True)
     trainer = assemble(config).trainer
-    before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
+    before = weights_of(trainer.model)
     seen: list[dict[str, torch.Tensor]] = []
     inner = trainer.compute_loss
 
@@ -43,13 +44,24 @@ def one_step(config: TrainConfig, out: Path) -> None:
     trainer.compute_loss = watched
     trainer.train()
     model = trainer.accelerator.unwrap_model(trainer.model_wrapped)
-    after = {name: whole(p.detach()).clone() for name, p in model.named_parameters()}
+    after = weights_of(model)
     torch.save(seen, out / f"batches-{trainer.accelerator.process_index}.pt")
     if trainer.accelerator.is_main_process:
         log = [line for line in trainer.state.log_history if "contrast/loss" in line]
         logged = {"contrast": log[0]["contrast/loss"], "distributed": str(trainer.accelerator.distributed_type)}
         torch.save({"before": before, "after": after, "logged": logged}, out / "weights.pt")
     trainer.accelerator.wait_for_everyone()
+
+
+def weights_of(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The parameters, put together where FSDP or ZeRO-3 has divided them."""
+    divided = [p for p in model.parameters() if hasattr(p, "ds_id")]
+    if divided:
+        import deepspeed
+
+        gathered = deepspeed.zero.GatheredParameters(divided)
+    with gathered if divided else nullcontext():
+        return {name: whole(p.detach()).clone() for name, p in model.named_parameters()}
 
 
 def whole(weights: torch.Tensor) -> torch.Tensor:

@@ -159,17 +159,18 @@ def test_ddp_on_two_processes(settings: Build, tmp_path: Path, per_device: tuple
 
 @pytest.mark.campaign
 @pytest.mark.skipif(importlib.util.find_spec("deepspeed") is None, reason="deepspeed is not installed")
-def test_deepspeed_zero2_on_two_processes(settings: Build, tmp_path: Path) -> None:
-    zero2 = {
+@pytest.mark.parametrize("stage", [2, 3])
+def test_deepspeed_zero_on_two_processes(settings: Build, tmp_path: Path, stage: int) -> None:
+    zero = {
         "train_batch_size": "auto",
         "train_micro_batch_size_per_gpu": "auto",
         "gradient_accumulation_steps": "auto",
         "zero_allow_untested_optimizer": True,
         "gradient_clipping": 0.0,  # else accelerate fills in 1.0
-        "zero_optimization": {"stage": 2},
+        "zero_optimization": {"stage": stage},
     }
-    (tmp_path / "zero2.json").write_text(json.dumps(zero2))
-    launch(settings, tmp_path, "DEEPSPEED", (8, 4), deepspeed=str(tmp_path / "zero2.json"))
+    (tmp_path / "zero.json").write_text(json.dumps(zero))
+    launch(settings, tmp_path, "DEEPSPEED", (8, 4), deepspeed=str(tmp_path / "zero.json"))
 
 
 FSDP2 = {
