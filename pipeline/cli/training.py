@@ -69,20 +69,22 @@ def probe(
 
 @app.command(rich_help_panel="Train")
 def compare(
+    config: ConfigOption = "compare",
     settings: SetOption = None,
-    config: Annotated[str | None, typer.Option("--config", "-c", help="A YAML file.", metavar="FILE")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Do not repeat finished runs.")] = False,
 ) -> None:
     """Train every objective with every seed on one budget: selection accuracy against task reward, as table and plot.
 
-    Example:
+    Examples:
 
-        contextrl-data compare --set train.model=./model --set train.pairs.dataset=./pairs --set train.tasks.dataset=./tasks --set train.tasks.eval_split=validation
+        contextrl-data compare --set train.model=./model --set train.pairs.dataset=./pairs --set train.tasks.dataset=./tasks
+
+        contextrl-data compare --config smoke/compare --set seeds=[0]
     """
     from contextrl_data.stages.train.compare import run_compare, table
     from contextrl_data.stages.train.compare_config import CompareConfig
 
-    loaded = configs.load(CompareConfig, configs.find(config) if config else None, settings or [])
+    loaded = configs.load(CompareConfig, configs.find(config), settings or [])
     with resumable("add --resume to go on from the last checkpoint"):
         rows = run_compare(loaded, resume=resume)
     typer.echo(table(rows))

@@ -166,7 +166,7 @@ class RLConfig(StageConfig):
 
 
 class EngineConfig(StageConfig):
-    """How it runs; changes no result beyond rounding."""
+    """How it runs. All but LoRA, `freeze_vision` and `grpo` change no result beyond rounding."""
 
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Weights; `auto`: bfloat16 on an accelerator that has it, else float32."""

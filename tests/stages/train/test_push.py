@@ -61,7 +61,7 @@ def test_a_token_that_may_not_write_is_refused_before_the_first_step(
 
 def test_a_push_that_fails_leaves_the_model_and_says_how_to_send_it(hub: HubServer, config: TrainConfig) -> None:
     hub.faults.append(Fault("POST", r"/commit/", "status", times=100, status=403))
-    with pytest.raises(RunError, match="the model was not pushed: .*403.* it is finished") as caught:
+    with pytest.raises(RunError, match=r"the model was not pushed: .*403.* it is finished") as caught:
         run_train(config)
     assert "\n" not in str(caught.value)
     assert f"`hf upload {REPO} {config.output / 'model'}`" in str(caught.value)
