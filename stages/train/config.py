@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from contextrl_data.pipeline.stage import StageConfig
 from contextrl_data.stages.train.prompt import DEFAULT_TEMPLATE, PLACEHOLDERS
@@ -195,6 +195,11 @@ class EngineConfig(StageConfig):
     grpo: dict[str, Any] = Field({})
     """Any further setting of TRL's GRPOConfig; wins over the ones above."""
 
+    @field_validator("vllm", mode="before")
+    @classmethod
+    def _off(cls, value: Any) -> Any:
+        return "off" if value is False else value  # YAML's word for it
+
 
 class LogConfig(StageConfig):
     """What is written down."""
@@ -226,6 +231,8 @@ class TrainConfig(StageConfig):
     """Folder of this run: checkpoints, log, model, model card."""
     seed: int = 0
     """Of everything that is drawn."""
+    processor: dict[str, Any] = Field({})
+    """Handed to the model's processor as it is loaded: `max_pixels` of a VLM, for example. Saved with the model."""
     pairs: PairsConfig = PairsConfig()
     """The contrastive pairs."""
     tasks: TasksConfig = TasksConfig()

@@ -85,6 +85,10 @@ def test_contradictions_are_refused(changes: dict[str, Any], says: str) -> None:
         TrainConfig.model_validate(changes)
 
 
+def test_vllm_can_be_switched_off_from_the_command_line() -> None:
+    assert load(TrainConfig, CONFIGS / "train" / "qwen3-8b.yaml", ["engine.vllm=off"]).engine.vllm == "off"
+
+
 def test_sequences_that_do_not_divide_are_refused() -> None:
     with pytest.raises(ConfigError, match="make the product a multiple"):
         accumulation(RLConfig(prompts_per_step=3, generations=3, sequences_per_device=2), 2)
