@@ -148,7 +148,9 @@ class Calls(BaseHTTPRequestHandler):
         at = self._commit_at(repo, revision)
         files = []
         for one in json.loads(body)["files"]:
-            mode = "lfs" if one["path"].endswith((".parquet", ".safetensors")) or one["size"] > 10_000_000 else "regular"
+            mode = (
+                "lfs" if one["path"].endswith((".parquet", ".safetensors")) or one["size"] > 10_000_000 else "regular"
+            )
             there = at.files.get(one["path"])
             oid = (there.sha256 or there.oid) if there else None
             files.append({"path": one["path"], "uploadMode": mode, "shouldIgnore": False, "oid": oid})
