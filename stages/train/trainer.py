@@ -42,6 +42,7 @@ class ContextRLTrainer(GRPOTrainer):  # type: ignore[misc]
         self._micro = 0
         self._micro_of = -1
         self._sums: Tensor | None = None
+        self._early: Tensor | float = 0.0  # L_CA, where its backward came before GRPO's; for the log
 
     # Which micro-step of the optimizer step this is. `_step` alone will not do: it starts at 0 in a resumed run.
     def _advance(self) -> None:
@@ -69,11 +70,10 @@ class ContextRLTrainer(GRPOTrainer):  # type: ignore[misc]
         The rollouts are there already. So while vLLM generates beside the trainer, no gradient takes its memory.
         """
         active = model.training and self._active  # evaluation comes here too
-        early = self._run_term(model) if active and self.backward == "separate" else None
+        if active and self.backward == "separate" and not self._deepspeed:
+            self._early = self._run_term(model)
         loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        if active:
-            loss = loss + (self._run_term(model, joint=True) if early is None else early)  # `early` is for the log
-        return loss
+        return loss + self._run_term(model, joint=True) if active and self.backward == "joint" else loss
 
     @property
     def _active(self) -> bool:
@@ -86,7 +86,11 @@ class ContextRLTrainer(GRPOTrainer):  # type: ignore[misc]
             loss = self._run_term(model, last=True)
             self._step += 1
         else:
-            loss = super().training_step(model, inputs, num_items_in_batch)
+            self._early = torch.zeros((), device=self.accelerator.device)
+            if self._active and self.backward == "separate" and self._deepspeed:
+                # ZeRO-3 loses parameters where two backward passes follow one rollout: here L_CA's comes before it.
+                self._early = self._run_term(model)
+            loss = super().training_step(model, inputs, num_items_in_batch) + self._early
         if not torch.isfinite(loss).all():
             raise not_a_number("the loss", self.state.global_step)
         return loss
@@ -97,7 +101,7 @@ class ContextRLTrainer(GRPOTrainer):  # type: ignore[misc]
         `last` says that no backward of GRPO follows, so that the last chunk's is the one that synchronises.
         """
         assert self.term is not None
-        model.train()  # in a supervised step nobody has done so
+        model.train()  # TRL has not yet done so at the beginning of a step
         step = self.state.global_step
         total = torch.zeros((), device=self.accelerator.device)
         sums: Tensor | None = None
