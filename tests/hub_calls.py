@@ -77,11 +77,12 @@ class Calls(BaseHTTPRequestHandler):
         wanted, user = json.loads(body), self._user(write=True)
         owner = wanted.get("organization") or user["name"]
         if owner not in (user["name"], *user["orgs"]):
-            raise Refused(403, f"You don't have the rights to create a dataset under the namespace {owner!r}")
+            raise Refused(403, f"You don't have the rights to create a repository under the namespace {owner!r}")
         name = f"{owner}/{wanted['name']}"
-        answer = {"url": f"{self.server.url}/datasets/{name}", "name": name}
+        kind = "datasets/" if wanted.get("type") == "dataset" else ""
+        answer = {"url": f"{self.server.url}/{kind}{name}", "name": name}
         if name in self.server.repos:
-            return 409, {"error": "You already created this dataset repo", **answer}, {}
+            return 409, {"error": "You already created this repository", **answer}, {}
         self.server.create(name, wanted.get("visibility") == "private")
         return answer
 
@@ -137,7 +138,7 @@ class Calls(BaseHTTPRequestHandler):
         try:
             head = yaml.safe_load(text.split("---\n")[1])
             assert isinstance(head, dict)
-            assert isinstance(head["configs"], list)
+            assert json.loads(body).get("repoType") != "dataset" or isinstance(head["configs"], list)
         except (IndexError, KeyError, AssertionError, yaml.YAMLError) as error:
             return 400, {"errors": [{"message": f"{type(error).__name__} in the YAML head"}], "warnings": []}, {}
         return {"errors": [], "warnings": []}
@@ -147,7 +148,9 @@ class Calls(BaseHTTPRequestHandler):
         at = self._commit_at(repo, revision)
         files = []
         for one in json.loads(body)["files"]:
-            mode = "lfs" if one["path"].endswith(".parquet") or one["size"] > 10_000_000 else "regular"
+            mode = (
+                "lfs" if one["path"].endswith((".parquet", ".safetensors")) or one["size"] > 10_000_000 else "regular"
+            )
             there = at.files.get(one["path"])
             oid = (there.sha256 or there.oid) if there else None
             files.append({"path": one["path"], "uploadMode": mode, "shouldIgnore": False, "oid": oid})
@@ -220,7 +223,8 @@ class Calls(BaseHTTPRequestHandler):
                 case other:
                     raise Refused(400, f"unknown operation {other}")
         made = found.commit(head["summary"], files)
-        return {"commitOid": made.oid, "commitUrl": f"{self.server.url}/datasets/{repo}/commit/{made.oid}"}
+        kind = "datasets/" if self.path.startswith("/api/datasets/") else ""
+        return {"commitOid": made.oid, "commitUrl": f"{self.server.url}/{kind}{repo}/commit/{made.oid}"}
 
     def resolve(self, body: bytes, repo: str, revision: str, name: str) -> Any:
         at = self._commit_at(repo, revision)
@@ -237,7 +241,7 @@ class Calls(BaseHTTPRequestHandler):
 
 
 _REPO = r"(?P<repo>[^/]+/[^/]+)"
-_API = rf"/api/datasets/{_REPO}"
+_API = rf"/api/(?:datasets|models)/{_REPO}"
 ROUTES: list[tuple[str, str, str]] = [
     ("GET", "/api/whoami-v2", "whoami"),
     ("POST", "/api/repos/create", "create"),
@@ -250,7 +254,7 @@ ROUTES: list[tuple[str, str, str]] = [
     ("POST", rf"{_API}/tag/(?P<revision>[^/]+)", "tag"),
     ("POST", rf"{_API}/preupload/(?P<revision>[^/]+)", "preupload"),
     ("POST", rf"{_API}/commit/(?P<revision>[^/]+)", "commit"),
-    ("POST", rf"/datasets/{_REPO}\.git/info/lfs/objects/batch", "batch"),
+    ("POST", rf"(?:/datasets)?/{_REPO}\.git/info/lfs/objects/batch", "batch"),
     ("PUT", r"/storage/(?P<oid>[0-9a-f]{64})(?:/(?P<part>\d+))?", "store"),
     ("POST", r"/complete/(?P<oid>[0-9a-f]{64})", "complete"),
     ("POST", rf"/verify/{_REPO}", "verify"),

@@ -1,4 +1,5 @@
-"""A Hub on loopback: the calls that `huggingface_hub` makes to publish and to load a data set, with faults on demand.
+"""A Hub on loopback: the calls that `huggingface_hub` makes to publish and to load a data set, or to push a model,
+with faults on demand.
 
 Spoken: who am I, create, info, tree, paths, refs, YAML check, pre-upload, LFS batch (basic and multipart) with verify, commit
 as NDJSON, tags, and downloads. What the real Hub refuses is refused: foreign names, read tokens, commits on a parent that has

@@ -6,7 +6,10 @@ same place of the other holds another digit, and every digit is as often the rig
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,18 @@ WORDS = ["red", "dog", "sky", "cup", "map"]
 DIGITS = list("01234567")
 SHORT = "{question} {answer}: {context_a} | {context_b}"
 """A terse choice prompt, so that a tiny model learns in seconds."""
+
+
+def child_environment() -> dict[str, str]:
+    """For a process that a test starts: it imports what this one imports, and computes on one thread."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "OMP_NUM_THREADS": "1"}
+
+
+def typed(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `contextrl-data` as a user types it."""
+    command = [sys.executable, "-m", "contextrl_data.pipeline.cli", *words]
+    environ = child_environment() | environment
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environ)
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:

@@ -16,12 +16,17 @@ def train(
     config: ConfigOption = "train",
     settings: SetOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, load no weights, say the plan.")
+    ] = False,
 ) -> None:
     """Train with GRPO and the context-awareness loss on exported pairs; also one of the paper's controls.
 
     Examples:
 
         contextrl-data train --set model=Qwen/Qwen3-0.6B --set pairs.dataset=./pairs --set tasks.dataset=./tasks
+
+        contextrl-data train --config train/qwen3-8b --dry-run
 
         contextrl-data train --config train/qwen3-8b --set objective=da_sft
 
@@ -31,6 +36,12 @@ def train(
     from contextrl_data.stages.train.run import run_train
 
     loaded = configs.load(TrainConfig, configs.find(config), settings or [])
+    if dry_run:
+        from contextrl_data.stages.train.dry_run import plan_run
+
+        for name, what in plan_run(loaded):
+            typer.echo(f"{name:<12} {what}")
+        return
     with resumable("add --resume to go on from the last checkpoint"):
         result = run_train(loaded, resume=resume)
     scores = {"selection accuracy": result.selection_after, "task reward": result.reward}
@@ -69,20 +80,22 @@ def probe(
 
 @app.command(rich_help_panel="Train")
 def compare(
+    config: ConfigOption = "compare",
     settings: SetOption = None,
-    config: Annotated[str | None, typer.Option("--config", "-c", help="A YAML file.", metavar="FILE")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Do not repeat finished runs.")] = False,
 ) -> None:
     """Train every objective with every seed on one budget: selection accuracy against task reward, as table and plot.
 
-    Example:
+    Examples:
 
-        contextrl-data compare --set train.model=./model --set train.pairs.dataset=./pairs --set train.tasks.dataset=./tasks --set train.tasks.eval_split=validation
+        contextrl-data compare --set train.model=./model --set train.pairs.dataset=./pairs --set train.tasks.dataset=./tasks
+
+        contextrl-data compare --config smoke/compare --set seeds=[0]
     """
     from contextrl_data.stages.train.compare import run_compare, table
     from contextrl_data.stages.train.compare_config import CompareConfig
 
-    loaded = configs.load(CompareConfig, configs.find(config) if config else None, settings or [])
+    loaded = configs.load(CompareConfig, configs.find(config), settings or [])
     with resumable("add --resume to go on from the last checkpoint"):
         rows = run_compare(loaded, resume=resume)
     typer.echo(table(rows))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from contextrl_data.pipeline.errors import ConfigError, SetupError
-from contextrl_data.stages.train.config import RLConfig, TrainConfig
+from contextrl_data.stages.train.config import EngineConfig, RLConfig, TrainConfig
 from contextrl_data.stages.train.models import dtype_of
 
 
@@ -68,6 +68,26 @@ def require_trackers(names: Sequence[str]) -> None:
     for name in names:
         if importlib.util.find_spec(name) is None:
             raise SetupError(f"log.report_to names {name}, which is not installed", f"pip install {name}")
+
+
+def require_engine(engine: EngineConfig) -> None:
+    """Refuse what the engine's settings need and this machine lacks, before anything is loaded.
+
+    Raises:
+        SetupError: a package is missing.
+        ConfigError: the DeepSpeed config is not there.
+    """
+    attention = (engine.attention or "").replace("flash_attention_2", "flash_attn")
+    needs = [
+        ("vllm", engine.vllm != "off", f"engine.vllm {engine.vllm}", "pip install 'trl[vllm]', or set engine.vllm to off"),
+        ("deepspeed", engine.deepspeed is not None, f"engine.deepspeed {engine.deepspeed}", "pip install deepspeed"),
+        ("flash_attn", attention == "flash_attn", f"engine.attention {engine.attention}", "pip install flash-attn, or leave it unset"),
+    ]  # fmt: skip
+    for package, asked, setting, remedy in needs:
+        if asked and importlib.util.find_spec(package) is None:
+            raise SetupError(f"{setting} needs {package}, which is not installed", remedy)
+    if engine.deepspeed is not None and not engine.deepspeed.is_file():
+        raise ConfigError(f"engine.deepspeed {engine.deepspeed} is no file", "name DeepSpeed's JSON file")
 
 
 def grpo_arguments(config: TrainConfig, steps: int, folder: Path) -> Any:

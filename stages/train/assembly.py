@@ -8,14 +8,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from contextrl_data.pipeline.errors import ConfigError, InputError
-from contextrl_data.stages.train.arguments import choose_backward, grpo_arguments, total_steps, world_size
+from contextrl_data.stages.train.arguments import (
+    choose_backward,
+    grpo_arguments,
+    require_engine,
+    total_steps,
+    world_size,
+)
 from contextrl_data.stages.train.config import ContrastConfig, TrainConfig
 from contextrl_data.stages.train.models import load_model, load_processor, require_length, sees_images
 from contextrl_data.stages.train.options import find_options, require_chat_template
 from contextrl_data.stages.train.pairs import ChoiceCollator, Pairs
 from contextrl_data.stages.train.rewards import find_function, find_reward, not_on_choices, selection_reward
 from contextrl_data.stages.train.sampler import Plan
-from contextrl_data.stages.train.tasks import drop_long_prompts, load_tasks, mixed_with_choices
+from contextrl_data.stages.train.tasks import choices_beside, drop_long_prompts, load_tasks, mixed_with_choices
 
 if TYPE_CHECKING:
     from contextrl_data.stages.train.trainer import ContextRLTrainer
@@ -31,6 +37,20 @@ class Assembly:
     eval_tasks: Any
     dropped_pairs: int
     steps: int
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much of what a run sees: the same for all objectives, see docs/training.md."""
+
+    rl_steps: int
+    sft_steps: int
+    plan: Plan
+    """Of the pairs, in `contextrl`; the controls take their number from it."""
+    pairs: int
+    """Pairs that are drawn in the whole run."""
+    share: float
+    """Of choice tasks in the mixture of `da_rl`."""
 
 
 @dataclass
@@ -51,7 +71,7 @@ def load_data(config: TrainConfig) -> Data:
     Raises:
         UserError: whatever is wrong with them.
     """
-    processor = load_processor(config.model, config.pairs)
+    processor = load_processor(config.model, config.pairs, config.processor)
     require_chat_template(processor, config.model)
     t = config.tasks
     tasks = load_tasks(t, t.split, t.limit)
@@ -84,39 +104,54 @@ def _require_images(images: bool, config: TrainConfig) -> None:
         )
 
 
+def budget_of(config: TrainConfig, tasks: int) -> Budget:
+    """The budget of a run over so many tasks."""
+    steps = total_steps(config.rl, tasks)
+    plan = Plan(config.contrast, config.rl.prompts_per_step, steps)
+    each = plan.total / steps
+    share = config.controls.rl_share or each / (each + config.rl.prompts_per_step)
+    sft_steps = math.ceil(plan.total / config.controls.sft_pairs_per_step) if config.objective == "da_sft" else 0
+    seen = {
+        "grpo": 0,
+        "contextrl": plan.total,
+        "da_sft": sft_steps * config.controls.sft_pairs_per_step,
+        "da_rl": choices_beside(tasks, share),
+    }
+    return Budget(steps, sft_steps, plan, seen[config.objective], share)
+
+
 def assemble(config: TrainConfig) -> Assembly:
     """Build the trainer of a run."""
     from contextrl_data.stages.train.trainer import ContextRLTrainer
 
+    require_engine(config.engine)
     data = load_data(config)
-    rl_steps = total_steps(config.rl, len(data.tasks))
-    sft_steps = 0
+    budget = budget_of(config, len(data.tasks))
     term = None
-    plan = Plan(config.contrast, config.rl.prompts_per_step, rl_steps)
     tasks, rewards = data.tasks, [find_function(name) for name in config.tasks.rewards]
     weights = config.tasks.reward_weights
     if config.objective == "contextrl":
-        term = _term(config, data, plan, "ca")
+        term = _term(config, data, budget.plan, "ca")
     elif config.objective == "da_sft":
-        sft_steps = math.ceil(plan.total / config.controls.sft_pairs_per_step)
         counts = ContrastConfig(
             pairs_per_step=config.controls.sft_pairs_per_step, pairs_per_forward=config.contrast.pairs_per_forward
         )
-        term = _term(config, data, Plan(counts, config.rl.prompts_per_step, sft_steps), "sft")
+        term = _term(config, data, Plan(counts, config.rl.prompts_per_step, budget.sft_steps), "sft")
     elif config.objective == "da_rl":
         assert data.pairs is not None
-        each = plan.total / rl_steps
-        share = config.controls.rl_share or each / (each + config.rl.prompts_per_step)
-        tasks = mixed_with_choices(tasks, data.pairs, share, config)
+        tasks = mixed_with_choices(tasks, data.pairs, budget.share, config)
         rewards = [*map(not_on_choices, rewards), selection_reward(config.pairs.labels)]
         weights = None if weights is None else [*weights, 1.0]
-    arguments = grpo_arguments(config, rl_steps + sft_steps, config.output)
+    steps = budget.rl_steps + budget.sft_steps
+    arguments = grpo_arguments(config, steps, config.output)
     arguments.reward_weights = weights
+    if config.engine.deepspeed is not None:
+        _begin_deepspeed()
     trainer = ContextRLTrainer(
         config=config,
         term=term,
-        backward=_backward(config, data, tasks),
-        sft_steps=sft_steps,
+        backward=choose_way(config, data, tasks),
+        sft_steps=budget.sft_steps,
         model=load_model(config.model, config.engine),  # after the arguments: ZeRO-3 must know before it loads
         reward_funcs=rewards or None,
         args=arguments,
@@ -126,7 +161,14 @@ def assemble(config: TrainConfig) -> Assembly:
         environment_factory=find_environment(config, data.processor),
     )
     too_long = data.pairs.too_long if data.pairs else 0
-    return Assembly(trainer, data.collator, data.eval_pairs, data.eval_tasks, too_long, rl_steps + sft_steps)
+    return Assembly(trainer, data.collator, data.eval_pairs, data.eval_tasks, too_long, steps)
+
+
+def _begin_deepspeed() -> None:
+    """Tell DeepSpeed of the processes, which accelerate has already started: ZeRO-3 divides the model as it loads."""
+    import deepspeed
+
+    deepspeed.init_distributed(verbose=False)
 
 
 def _term(config: TrainConfig, data: Data, plan: Plan, kind: Any) -> Any:
@@ -137,7 +179,12 @@ def _term(config: TrainConfig, data: Data, plan: Plan, kind: Any) -> Any:
     return ContrastTerm(data.pairs, data.collator, config.contrast, plan, config.seed, kind)
 
 
-def _backward(config: TrainConfig, data: Data, tasks: Any) -> str:
+def choose_way(config: TrainConfig, data: Data, tasks: Any) -> str:
+    """`joint` or `separate` backward for this data.
+
+    Raises:
+        ConfigError: a combination that gives wrong gradients, or an error.
+    """
     pair_images = data.pairs.has_images if data.pairs else False
     task_images = "images" in tasks.column_names or "image" in tasks.column_names
     vlm = hasattr(data.processor, "tokenizer")

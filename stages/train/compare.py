@@ -44,8 +44,12 @@ def run_compare(config: CompareConfig, *, resume: bool = False) -> list[Compared
         UserError: as for training.
     """
     require_packages()
+    from accelerate import PartialState
+
+    state = PartialState(cpu=config.train.engine.cpu or None)
     if config.output.exists() and any(config.output.iterdir()) and not resume:
         raise RunError(f"{config.output} is not empty", "add --resume to go on, or give another folder as output")
+    state.wait_for_everyone()  # all have looked before one of them writes
     rows = [summary("base", [measure_base(config, seed) for seed in config.seeds])]
     for objective in config.objectives:
         results = []
@@ -53,7 +57,8 @@ def run_compare(config: CompareConfig, *, resume: bool = False) -> list[Compared
             results.append(run_train(one(config, objective, seed), resume=resume_one(config, objective, seed)))
             gc.collect()
         rows.append(summary(objective, results))
-    write(config, rows)
+    if state.is_main_process:
+        write(config, rows)
     return rows
 
 
@@ -75,20 +80,30 @@ def resume_one(config: CompareConfig, objective: str, seed: int) -> bool:
 
 
 def measure_base(config: CompareConfig, seed: int) -> TrainResult:
-    """The model as it is, measured as the trained ones are."""
+    """The model as it is, measured as the trained ones are.
+
+    Raises:
+        RunError: it was measured before, with other settings or data.
+    """
     from contextrl_data.stages.train.assembly import assemble
     from contextrl_data.stages.train.run import measure_reward, measure_selection, quieten
 
     train = one(config, "base", seed)
     folder = RunFolder(train.output)
+    key = run_key(train)
     if done := folder.result():
+        if done["key"] != key:
+            raise RunError(
+                f"{config.output} holds the comparison {done['key']}, and these settings or data make {key}",
+                "give another folder as output",
+            )
         return TrainResult(**done)
     quieten()
     assembly = assemble(train)
     found = measure_selection(assembly)
     accuracy = found.get("accuracy")
     result = TrainResult(
-        key=run_key(train),
+        key=key,
         objective="base",
         steps=0,
         seconds=0.0,
@@ -99,8 +114,9 @@ def measure_base(config: CompareConfig, seed: int) -> TrainResult:
         selection_pairs=len(assembly.eval_pairs or ()),
         reward=measure_reward(assembly, seed),
     )
-    train.output.mkdir(parents=True, exist_ok=True)
-    write_json(train.output / "result.json", asdict(result))
+    if assembly.trainer.accelerator.is_main_process:
+        train.output.mkdir(parents=True, exist_ok=True)
+        write_json(train.output / "result.json", asdict(result))
     return result
 
 

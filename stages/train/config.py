@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from contextrl_data.pipeline.stage import StageConfig
 from contextrl_data.stages.train.prompt import DEFAULT_TEMPLATE, PLACEHOLDERS
@@ -166,7 +166,7 @@ class RLConfig(StageConfig):
 
 
 class EngineConfig(StageConfig):
-    """How it runs; changes no result beyond rounding."""
+    """How it runs. All but LoRA, `freeze_vision` and `grpo` change no result beyond rounding."""
 
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Weights; `auto`: bfloat16 on an accelerator that has it, else float32."""
@@ -194,6 +194,11 @@ class EngineConfig(StageConfig):
     """The vision tower of a VLM is not trained (as in the paper)."""
     grpo: dict[str, Any] = Field({})
     """Any further setting of TRL's GRPOConfig; wins over the ones above."""
+
+    @field_validator("vllm", mode="before")
+    @classmethod
+    def _off(cls, value: Any) -> Any:
+        return "off" if value is False else value  # YAML's word for it
 
 
 class LogConfig(StageConfig):
@@ -226,6 +231,8 @@ class TrainConfig(StageConfig):
     """Folder of this run: checkpoints, log, model, model card."""
     seed: int = 0
     """Of everything that is drawn."""
+    processor: dict[str, Any] = Field({})
+    """Handed to the model's processor as it is loaded: `max_pixels` of a VLM, for example. Saved with the model."""
     pairs: PairsConfig = PairsConfig()
     """The contrastive pairs."""
     tasks: TasksConfig = TasksConfig()

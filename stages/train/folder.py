@@ -15,6 +15,8 @@ from contextrl_data.pipeline.errors import RunError
 from contextrl_data.stages.train.config import TrainConfig
 
 _EDGE = 1 << 20
+_METHOD = ("lora_rank", "lora_alpha", "freeze_vision", "grpo")
+"""Of the engine's settings, those that change what is learnt."""
 
 
 def data_key(name: str) -> str:
@@ -36,7 +38,8 @@ def data_key(name: str) -> str:
 
 def run_key(config: TrainConfig) -> str:
     """Identity of a run: its settings and data; not where it is written, how it is logged, or what it runs on."""
-    settings = config.model_dump(mode="json", exclude={"output", "log", "engine"})
+    settings = config.model_dump(mode="json", exclude={"output", "log"})
+    settings["engine"] = {name: settings["engine"][name] for name in _METHOD}
     del settings["rl"]["sequences_per_device"], settings["contrast"]["pairs_per_forward"]  # memory, not method
     for part in ("pairs", "tasks"):
         settings[part]["dataset"] = data_key(settings[part]["dataset"])

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from contextrl_data.pipeline.errors import ConfigError, InputError, SetupError
 from contextrl_data.stages.train.config import EngineConfig, PairsConfig
 
 
-def load_processor(model: str, config: PairsConfig | None = None) -> Any:
-    """The processor of a VLM, the tokenizer of any other model; left padding.
+def load_processor(model: str, config: PairsConfig | None = None, options: Mapping[str, Any] | None = None) -> Any:
+    """The processor of a VLM, the tokenizer of any other model; left padding. `options` are handed to it.
 
     Raises:
         InputError: there is no such model.
@@ -21,7 +22,9 @@ def load_processor(model: str, config: PairsConfig | None = None) -> Any:
         raise ConfigError("no model is given", "set model to a folder or a Hub id")
     try:
         sees = sees_images(AutoConfig.from_pretrained(model))
-        loaded = (AutoProcessor if sees else AutoTokenizer).from_pretrained(model, padding_side="left")
+        loaded = (AutoProcessor if sees else AutoTokenizer).from_pretrained(
+            model, padding_side="left", **(options or {})
+        )
     except (OSError, ValueError, ImportError, AttributeError) as error:
         if "video" in str(error).lower() or "torchvision" in str(error).lower():
             raise SetupError(
@@ -44,7 +47,11 @@ def load_processor(model: str, config: PairsConfig | None = None) -> Any:
 
 
 def load_model(model: str, engine: EngineConfig) -> Any:
-    """The model with its language head, in the configured type."""
+    """The model with its language head, in the configured type.
+
+    Raises:
+        ConfigError: there is no such attention for it.
+    """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
@@ -52,7 +59,16 @@ def load_model(model: str, engine: EngineConfig) -> Any:
     if engine.attention:
         how["attn_implementation"] = engine.attention
     sees = sees_images(AutoConfig.from_pretrained(model))
-    loaded = (AutoModelForImageTextToText if sees else AutoModelForCausalLM).from_pretrained(model, **how)
+    kind = AutoModelForImageTextToText if sees else AutoModelForCausalLM
+    try:
+        loaded = kind.from_pretrained(model, **how)
+    except (ValueError, ImportError) as error:
+        if not engine.attention or ("attn" not in str(error).lower() and "attention" not in str(error).lower()):
+            raise
+        raise ConfigError(
+            f"engine.attention {engine.attention}: {str(error).strip().splitlines()[0][:160]}",
+            "leave engine.attention unset, or name one that the model has",
+        ) from error
     if sees and engine.freeze_vision:
         freeze_vision(loaded)
     return loaded

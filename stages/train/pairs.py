@@ -34,7 +34,9 @@ def load_split(name: str, split: str, what: str) -> Any:
     try:
         rows = load_dataset(str(source.resolve()) if source.exists() else name, split=split)
     except ValueError as error:
-        raise InputError(f"{name} has no usable split {split!r}: {_line(error)}", f"set {what}.split") from error
+        raise InputError(
+            f"{name} has no usable split {split!r}: {_line(error)}", f"set {what}.split or {what}.eval_split"
+        ) from error
     except Exception as error:
         if _without_rows(source, split):
             raise _empty(name, split, what) from error

@@ -59,13 +59,22 @@ class RunLog(TrainerCallback):  # type: ignore[misc]
         if logs and "train_runtime" not in logs and "eval_reward" not in logs:
             self.note({"step": state.global_step, **{k: v for k, v in logs.items() if _number(v)}})
 
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Measure before the first step: here the model is in its engine, without which ZeRO-3 cannot run it."""
+        if state.global_step == 0 and (found := self._measure()):
+            self.note({"step": 0, **{f"selection/{name}": value for name, value in found.items()}})
+
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Measure selection accuracy now and then; it is logged with the step."""
+        if self.eval_every and state.global_step % self.eval_every == 0:
+            for name, value in self._measure().items():
+                self.assembly.trainer._metrics["train"][f"selection/{name}"].append(value)
+
+    def _measure(self) -> dict[str, float]:
         a = self.assembly
-        if self.eval_every and state.global_step % self.eval_every == 0 and a.eval_pairs and a.collator:
-            size = a.trainer.run_config.contrast.pairs_per_forward
-            for name, value in accuracy(a.trainer.model, a.eval_pairs, a.collator, size).items():
-                a.trainer._metrics["train"][f"selection/{name}"].append(value)
+        if not a.eval_pairs or not a.collator:
+            return {}
+        return accuracy(a.trainer.model, a.eval_pairs, a.collator, a.trainer.run_config.contrast.pairs_per_forward)
 
 
 def _number(value: Any) -> bool:

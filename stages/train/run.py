@@ -84,9 +84,6 @@ def _run(config: TrainConfig, folder: RunFolder, checkpoint: Path | None) -> Tra
     log = RunLog(folder, assembly, config.log.eval_every)
     log.install()
     with clean_stops(config, lambda: int(trainer.state.global_step)):
-        before = measure_selection(assembly)
-        if checkpoint is None and before:
-            log.note({"step": 0, **{f"selection/{k}": v for k, v in before.items()}})
         started = time.perf_counter()
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         seconds = time.perf_counter() - started
@@ -98,7 +95,7 @@ def _run(config: TrainConfig, folder: RunFolder, checkpoint: Path | None) -> Tra
         steps=trainer.state.global_step,
         seconds=round(seconds, 2),
         dropped_pairs=assembly.dropped_pairs,
-        selection_before=_first_selection(folder, before),
+        selection_before=_first_selection(folder),
         selection_after=after.get("accuracy"),
         first_option_after=after.get("first"),
         selection_pairs=len(assembly.eval_pairs or ()),
@@ -115,9 +112,9 @@ def _run(config: TrainConfig, folder: RunFolder, checkpoint: Path | None) -> Tra
     return result
 
 
-def _first_selection(folder: RunFolder, before: dict[str, float]) -> float | None:
+def _first_selection(folder: RunFolder) -> float | None:
     lines = [line for line in folder.log() if line.get("step") == 0 and "selection/accuracy" in line]
-    return lines[0]["selection/accuracy"] if lines else before.get("accuracy")
+    return lines[0]["selection/accuracy"] if lines else None
 
 
 def measure_selection(assembly: Assembly) -> dict[str, float]:
@@ -172,7 +169,10 @@ def push(config: TrainConfig) -> None:
 
     folder = config.output / "model"
     try:
-        HfApi().upload_folder(repo_id=config.log.push_to, folder_path=str(folder))
+        # Not the pickle of TrainingArguments, which names this machine's folders.
+        HfApi().upload_folder(
+            repo_id=config.log.push_to, folder_path=str(folder), ignore_patterns=["training_args.bin"]
+        )
     except (HfHubHTTPError, httpx.HTTPError, OSError) as error:
         raise RunError(
             f"the model was not pushed: {str(error).strip().splitlines()[0][:160]}",

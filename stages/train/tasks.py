@@ -67,6 +67,11 @@ def drop_long_prompts(tasks: Any, processor: Any, limit: int, options: dict[str,
     return tasks if len(kept) == len(tasks) else tasks.select(kept)
 
 
+def choices_beside(tasks: int, share: float) -> int:
+    """How many choice prompts are `share` of the whole beside so many tasks."""
+    return max(1, round(tasks * share / (1 - share)))
+
+
 def mixed_with_choices(tasks: Any, pairs: Pairs, share: float, config: TrainConfig) -> Any:
     """DA-RL: the tasks, and choice prompts with a 0/1 reward in such a number that they are `share` of the whole.
 
@@ -76,7 +81,7 @@ def mixed_with_choices(tasks: Any, pairs: Pairs, share: float, config: TrainConf
 
     stream = PairStream(pairs.ids, config.seed)
     rows = []
-    for position in range(max(1, round(len(tasks) * share / (1 - share)))):
+    for position in range(choices_beside(len(tasks), share)):
         draw = stream.at(position)
         messages, images = choice_task(pairs[draw.index], config.pairs, flipped=draw.flipped)
         row: dict[str, Any] = {"prompt": messages, "answer": config.pairs.labels[draw.flipped], "reward": SELECTION}

@@ -1,13 +1,12 @@
 """GRPO with L_CA in the same optimizer step, on top of TRL's `GRPOTrainer`.
 
 Of `GRPOTrainer` this uses, beyond the public `compute_loss`, `training_step` and `create_scheduler`: `_step`,
-`_metrics`, `_current_train_step_time` and `loss_is_scaled_for_ga`. They are private, so TRL's minor version is pinned, and a test looks at them.
+`_metrics` and `loss_is_scaled_for_ga`. They are private, so TRL's minor version is pinned, and a test looks at them.
 """
 
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
@@ -43,6 +42,7 @@ class ContextRLTrainer(GRPOTrainer):  # type: ignore[misc]
         self._micro = 0
         self._micro_of = -1
         self._sums: Tensor | None = None
+        self._early: Tensor | float = 0.0  # L_CA, where its backward came before GRPO's; for the log
 
     # Which micro-step of the optimizer step this is. `_step` alone will not do: it starts at 0 in a resumed run.
     def _advance(self) -> None:
@@ -65,28 +65,32 @@ class ContextRLTrainer(GRPOTrainer):  # type: ignore[misc]
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """GRPO's loss and, in the joint way, L_CA's beside it."""
+        """GRPO's loss, with L_CA's beside it in the joint way, or after L_CA's own backward in the separate way.
+
+        The rollouts are there already. So while vLLM generates beside the trainer, no gradient takes its memory.
+        """
+        active = model.training and self._active  # evaluation comes here too
+        if active and self.backward == "separate" and not self._deepspeed:
+            self._early = self._run_term(model)
         loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        if model.training and self._active and self.backward == "joint":  # evaluation comes here too
-            loss = loss + self._run_term(model, joint=True)
-        return loss
+        return loss + self._run_term(model, joint=True) if active and self.backward == "joint" else loss
 
     @property
     def _active(self) -> bool:
         return self.term is not None and self.term.kind == "ca"
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
-        """One micro-step: L_CA's backward first, in the separate way, then GRPO's."""
+        """One micro-step: of GRPO with its term, or of the supervised steps before it."""
         self._advance()
         if self.state.global_step < self.sft_steps:
             loss = self._run_term(model, last=True)
             self._step += 1
         else:
-            early = self._active and self.backward == "separate"
-            started = time.perf_counter()
-            terms = self._run_term(model) if early else 0.0
-            self._current_train_step_time += time.perf_counter() - started  # TRL's `step_time` is the whole step's
-            loss = super().training_step(model, inputs, num_items_in_batch) + terms
+            self._early = torch.zeros((), device=self.accelerator.device)
+            if self._active and self.backward == "separate" and self._deepspeed:
+                # ZeRO-3 loses parameters where two backward passes follow one rollout: here L_CA's comes before it.
+                self._early = self._run_term(model)
+            loss = super().training_step(model, inputs, num_items_in_batch) + self._early
         if not torch.isfinite(loss).all():
             raise not_a_number("the loss", self.state.global_step)
         return loss
@@ -97,7 +101,7 @@ class ContextRLTrainer(GRPOTrainer):  # type: ignore[misc]
         `last` says that no backward of GRPO follows, so that the last chunk's is the one that synchronises.
         """
         assert self.term is not None
-        model.train()  # `GRPOTrainer` has not yet done so when the very first step begins
+        model.train()  # TRL has not yet done so at the beginning of a step
         step = self.state.global_step
         total = torch.zeros((), device=self.accelerator.device)
         sums: Tensor | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -22,9 +24,14 @@ from contextrl_data.pipeline.build import BuildFolder, find_build
 from contextrl_data.pipeline.estimate import Estimate
 from contextrl_data.pipeline.plan import keys_of
 from contextrl_data.pipeline.stage import Row
+from contextrl_data.stages.coding import rl_environment
 from contextrl_data.stages.coding.build import build_coding_pairs, plan_coding_pairs, steps
 from contextrl_data.stages.coding.config import CodingConfig
 from contextrl_data.stages.coding.daemon import LABEL, connect
+from contextrl_data.stages.coding.repair_answer import Shown
+from contextrl_data.stages.coding.reward import TestsPass
+from contextrl_data.stages.coding.rl_environment import RepairEnvironment
+from contextrl_data.stages.coding.scripted import ScriptedConfig, ScriptedModel
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("docker_client")]
 
@@ -189,3 +196,64 @@ def test_a_changed_cap_reruns_only_the_selection(built: tuple[BuildFolder, str, 
     assert code == 0
     assert told.count("[already done]") == len(steps(config)) - 3
     assert re.search(r"selected 8 of 16 pairs", told)
+
+
+@pytest.fixture(scope="module")
+def repairs(built: tuple[BuildFolder, str, CodingConfig], tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
+    """The build's tasks as RL tasks, as a user writes them."""
+    build, output = built[0], tmp_path_factory.mktemp("repairs")
+    words = ["tasks", build.path.name, "--root", str(build.path.parent), "--output", str(output)]
+    done = subprocess.run([sys.executable, "-m", "contextrl_data.pipeline.cli", *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return [row for file in sorted((output / "data").glob("*.parquet")) for row in pq.read_table(file).to_pylist()]
+
+
+def test_the_reward_knows_the_fix_of_a_packages_task_from_its_bug(repairs: list[Row]) -> None:
+    row = repairs[0]
+    task = json.loads(row["task"])
+    assert task["source"].startswith("semver")
+    gold = f"The fix:\n\n```diff\n{task['patch']}```"
+    reward = TestsPass()
+    try:
+        found = reward([gold, "Nothing has to be done.", comment_only(row)], [row["task"]] * 3, [row["shown"]] * 3)
+    finally:
+        reward._judge.close()
+    assert found == [1.0, 0.0, 0.0], "the fix, no answer, and a change that leaves the bug"
+
+
+def comment_only(row: Row) -> str:
+    """An answer that can be applied and changes nothing."""
+    lines = Shown(**json.loads(row["shown"])).lines.splitlines()
+    line = next(line for line in lines if line.lstrip().startswith("def ") and lines.count(line) == 1)
+    return f"<<<<<<< SEARCH\n{line}\n=======\n# looked at\n{line}\n>>>>>>> REPLACE"
+
+
+def test_an_agent_repairs_a_packages_task_in_the_environment(repairs: list[Row]) -> None:
+    """The scripted policy, with the `bash` tool and nothing else."""
+    row = repairs[0]
+    environment = RepairEnvironment()
+    try:
+        environment.reset(task=row["task"])
+        assert environment._sandbox is not None
+        task = {**json.loads(row["task"]), "attempt": 0}
+        policy = ScriptedModel(task, environment._sandbox, ScriptedConfig(), 0, {"observation_template": ""})
+        messages: list[dict[str, Any]] = []
+        seen: list[str] = []
+        for _ in range(40):
+            (action,) = policy.query(messages)["extra"]["actions"]
+            if "COMPLETE_TASK" in action["command"]:
+                break
+            first, _, shown = environment.bash(action["command"]).partition("\n")
+            seen.append(first)
+            messages = [{"extra": {"raw_output": shown, "returncode": int(first.removeprefix("exit code "))}}]
+        assert len(seen) > 3
+        assert environment.get_reward() == 1.0
+
+        environment.reset(task=row["task"])
+        environment.bash("ls")
+        assert environment.get_reward() == 0.0, "the bug is still there"
+    finally:
+        environment._close()
+        for judge in rl_environment._JUDGES:
+            judge.close()
+        rl_environment._JUDGES.clear()

@@ -8,7 +8,6 @@ import email.policy
 import importlib.util
 import io
 import json
-import os
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -238,7 +237,6 @@ def test_a_model_that_looks_proposes_edit_answer_and_region(tmp_path: Path) -> N
 
 
 def test_the_whole_way_with_a_pipeline_of_diffusers(tmp_path: Path) -> None:
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     pytest.importorskip("diffusers", reason="needs the extra [images]")
     import tiny_editors
 

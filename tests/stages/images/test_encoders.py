@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
 torch = pytest.importorskip("torch", reason="needs the extra [images]")
 pytest.importorskip("PIL", reason="needs the extra [images]")
 

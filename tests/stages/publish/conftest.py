@@ -28,7 +28,7 @@ def rule_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def online(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Hub of these tests is on loopback; the training tests forbid every Hub, for the whole process."""
+    """The Hub of these tests is on loopback, whatever the environment of whoever runs them says."""
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
 

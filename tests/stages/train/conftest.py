@@ -6,12 +6,11 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-# Before anything of Hugging Face is imported: nothing here may look for a network.
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# Before anything of Hugging Face is imported.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("DS_ACCELERATOR", "cpu")
 os.environ.setdefault("HF_DATASETS_CACHE", tempfile.mkdtemp(prefix="contextrl-data-test-"))
@@ -19,11 +18,19 @@ atexit.register(shutil.rmtree, os.environ["HF_DATASETS_CACHE"], ignore_errors=Tr
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from no_hub import no_hub  # noqa: E402
 from tiny_training import SHORT, save_model, write_pairs, write_tasks  # noqa: E402
 
 from contextrl_data.stages.train.config import TrainConfig  # noqa: E402
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def offline() -> Iterator[None]:
+    """Nothing here may look for a network."""
+    with no_hub():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import torch
 from tiny_training import toy_pair, write_split
 
-from contextrl_data.pipeline.errors import ConfigError, InputError, RunError, UserError
+from contextrl_data.pipeline.errors import ConfigError, InputError, RunError, SetupError, UserError
 from contextrl_data.stages.train.config import TrainConfig
 from contextrl_data.stages.train.run import run_train
 
@@ -134,6 +135,55 @@ def test_sequences_that_do_not_divide(settings: Build) -> None:
 
 def test_a_setting_that_trl_does_not_know(settings: Build) -> None:
     refused(settings(engine={"grpo": {"no_such_thing": 1}}), ConfigError, "TRL refuses")
+
+
+def lacks(package: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(importlib.util.find_spec(package) is not None, reason=f"{package} is installed")
+
+
+@pytest.mark.parametrize(
+    ("engine", "says"),
+    [
+        pytest.param({"vllm": "colocate"}, "engine.vllm colocate needs vllm, .* pip install", marks=lacks("vllm")),
+        pytest.param({"vllm": "server"}, "engine.vllm server needs vllm, .* pip install", marks=lacks("vllm")),
+        pytest.param({"deepspeed": "zero2.json"}, "needs deepspeed, .* pip install", marks=lacks("deepspeed")),
+        pytest.param({"attention": "flash_attention_2"}, "needs flash_attn, .* unset", marks=lacks("flash_attn")),
+    ],
+)
+def test_an_engine_that_is_not_installed(settings: Build, engine: dict[str, str], says: str) -> None:
+    refused(settings(engine=engine), SetupError, says)
+
+
+def test_an_attention_that_does_not_exist(settings: Build) -> None:
+    refused(settings(engine={"attention": "no_such"}), ConfigError, "engine.attention no_such.*leave engine.attention")
+
+
+def test_image_pairs_without_the_other_image(settings: Build, tmp_path: Path) -> None:
+    def half(row: dict[str, Any]) -> dict[str, Any]:
+        return {"id": row["id"], "question": "?", "answer": "1", "image_pos": b""}
+
+    folder = other_pairs(tmp_path / "half", half)
+    refused(settings(pairs={"dataset": str(folder), "eval_split": ""}), InputError, "lacks the columns image_neg")
+
+
+def test_an_evaluation_split_that_is_not_there(settings: Build) -> None:
+    refused(settings(tasks={"eval_split": "test"}), InputError, r"split 'test'.* set tasks\.split or tasks\.eval_split")
+    refused(settings(pairs={"eval_split": "test"}), InputError, r"split 'test'.* set pairs\.split or pairs\.eval_split")
+
+
+def test_evaluation_pairs_that_are_all_too_long(settings: Build, tmp_path: Path) -> None:
+    def long(row: dict[str, Any]) -> dict[str, Any]:
+        row["context_pos"][0]["content"] += " red" * 400
+        return row
+
+    folder = other_pairs(tmp_path / "long", lambda row: row)
+    other_pairs(folder, long, "validation")
+    refused(settings(pairs={"dataset": str(folder), "max_tokens": 128}), InputError, "all 8 pairs .* raise pairs")
+
+
+def test_a_reward_that_is_not_there(settings: Build) -> None:
+    refused(settings(tasks={"rewards": ["nice"]}), ConfigError, "no reward 'nice' — use qa")
+    refused(settings(tasks={"rewards": ["no_such_module:nice"]}), ConfigError, "cannot import 'no_such_module:nice'")
 
 
 def test_a_broken_model_stops_cleanly(settings: Build, model: Path, tmp_path: Path) -> None:

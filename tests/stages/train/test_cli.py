@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import yaml
+from tiny_training import typed
 
 from contextrl_data.stages.train.config import TrainConfig
 
 Build = Callable[..., TrainConfig]
-
-
-def typed(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "contextrl_data.pipeline.cli", *words]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
 
 
 def test_train_then_probe_and_a_second_run_is_refused_in_one_line(settings: Build, tmp_path: Path) -> None:

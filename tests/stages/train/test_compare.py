@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from pydantic import ValidationError
+from tiny_training import typed
 
 from contextrl_data.pipeline.errors import RunError
 from contextrl_data.stages.train.compare import run_compare
@@ -43,6 +45,34 @@ def test_compare_writes_a_table_and_goes_on_where_it_stopped(settings: Build, tm
     (config.output / "contextrl-1" / "result.json").unlink()
     again = run_compare(config, resume=True)
     assert [(r.selection, r.reward) for r in again] == [(r.selection, r.reward) for r in rows]
+
+
+def test_a_comparison_of_other_settings_is_refused(settings: Build, tmp_path: Path) -> None:
+    config = comparison(settings, tmp_path / "compare").model_copy(update={"objectives": ["grpo"], "seeds": [0]})
+    run_compare(config)
+    other = config.model_copy(update={"train": settings(tasks={"eval_split": "validation", "eval_limit": 4})})
+    with pytest.raises(RunError, match=r"holds the comparison .* and these settings or data make .* another folder"):
+        run_compare(other, resume=True)
+
+
+def test_the_shipped_smoke_comparison_as_a_user_types_it(model: Path, pairs: Path, tasks: Path, tmp_path: Path) -> None:
+    changes = {
+        "train.model": model, "train.pairs.dataset": pairs, "train.tasks.dataset": tasks, "output": tmp_path / "compared",
+        "train.pairs.max_tokens": 512, "train.rl.max_completion_tokens": 4,
+        "train.tasks.rewards": "['tiny_training:share_said']",
+    }  # fmt: skip
+    words = [word for name, value in changes.items() for word in ("--set", f"{name}={value}")]
+    done = typed("compare", "--config", "smoke/compare", *words)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "compared" / "compare.json").read_text())
+    assert [(row["objective"], row["seeds"]) for row in rows] == [
+        (name, 2) for name in ("base", "grpo", "da_sft", "da_rl", "contextrl")
+    ]
+    for row in rows:
+        assert f"| {row['objective']} | 2 | {row['selection']:.3f} |" in done.stdout
+        assert row["reward_low"] <= row["reward"] <= row["reward_high"]
+    picture = Image.open(tmp_path / "compared" / "compare.png")
+    assert len(picture.convert("RGB").getcolors(1 << 24)) > 20, "something is drawn"
 
 
 def test_a_comparison_without_a_task_reward_is_refused(settings: Build) -> None:

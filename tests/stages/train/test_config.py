@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from contextrl_data.pipeline.config import load
+from contextrl_data.pipeline.config import find, load
 from contextrl_data.pipeline.errors import ConfigError
 from contextrl_data.stages.train.arguments import accumulation, choose_backward
+from contextrl_data.stages.train.compare_config import CompareConfig
 from contextrl_data.stages.train.config import RLConfig, TrainConfig
 
 CONFIGS = Path(__file__).parents[3] / "configs"
@@ -24,6 +25,14 @@ SHIPPED = [CONFIGS / "train.yaml", *sorted((CONFIGS / "train").glob("*.yaml"))]
 def test_shipped_files_load_and_their_batches_divide(path: Path) -> None:
     config = load(TrainConfig, path)
     assert accumulation(config.rl, 1) >= 1
+
+
+@pytest.mark.parametrize("name", ["compare", "smoke/compare"])
+def test_shipped_comparisons_load_and_have_all_objectives_on_one_budget(name: str) -> None:
+    config = load(CompareConfig, find(name))
+    assert config.objectives == ["grpo", "da_sft", "da_rl", "contextrl"]
+    assert len(config.seeds) >= 2
+    assert accumulation(config.train.rl, 1) >= 1
 
 
 @pytest.mark.parametrize(
@@ -74,6 +83,10 @@ def test_settings_import_nothing_heavy() -> None:
 def test_contradictions_are_refused(changes: dict[str, Any], says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         TrainConfig.model_validate(changes)
+
+
+def test_vllm_can_be_switched_off_from_the_command_line() -> None:
+    assert load(TrainConfig, CONFIGS / "train" / "qwen3-8b.yaml", ["engine.vllm=off"]).engine.vllm == "off"
 
 
 def test_sequences_that_do_not_divide_are_refused() -> None:

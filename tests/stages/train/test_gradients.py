@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +17,7 @@ import gradient_worker
 import pytest
 import torch
 from datasets import load_dataset
+from tiny_training import child_environment
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from contextrl_data.stages.train.config import TrainConfig
@@ -122,7 +122,14 @@ def test_one_process_with_gradient_checkpointing(settings: Build, tmp_path: Path
     assert_true_gradient(config, tmp_path / "out", 1, "NO")
 
 
-def launch(settings: Build, tmp_path: Path, distributed: str, per_device: tuple[int, ...], **engine: Any) -> None:
+def launch(
+    settings: Build,
+    tmp_path: Path,
+    distributed: str,
+    per_device: tuple[int, ...],
+    environment: dict[str, str] | None = None,
+    **engine: Any,
+) -> None:
     """Two processes, both ways of backward, one (8 a device) or two micro-steps (4), each against the reference."""
     cases = [(backward, sequences) for backward in ("joint", "separate") for sequences in per_device]
     configs = [
@@ -132,14 +139,13 @@ def launch(settings: Build, tmp_path: Path, distributed: str, per_device: tuple[
     outs = [tmp_path / f"out-{backward}-{sequences}" for backward, sequences in cases]
     jobs = [{"config": c.model_dump(mode="json"), "out": str(o)} for c, o in zip(configs, outs, strict=True)]
     (tmp_path / "jobs.json").write_text(json.dumps(jobs))
-    tests = Path(__file__).parents[2]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
         [*command, str(Path(gradient_worker.__file__)), str(tmp_path / "jobs.json")],
         capture_output=True,
         text=True,
         timeout=300,
-        env={**os.environ, "PYTHONPATH": str(tests), "OMP_NUM_THREADS": "1"},
+        env=child_environment() | (environment or {}),
     )
     assert done.returncode == 0, done.stderr[-3000:]
     for config, out in zip(configs, outs, strict=True):
@@ -153,14 +159,32 @@ def test_ddp_on_two_processes(settings: Build, tmp_path: Path, per_device: tuple
 
 @pytest.mark.campaign
 @pytest.mark.skipif(importlib.util.find_spec("deepspeed") is None, reason="deepspeed is not installed")
-def test_deepspeed_zero2_on_two_processes(settings: Build, tmp_path: Path) -> None:
-    zero2 = {
+@pytest.mark.parametrize("stage", [2, 3])
+def test_deepspeed_zero_on_two_processes(settings: Build, tmp_path: Path, stage: int) -> None:
+    zero = {
         "train_batch_size": "auto",
         "train_micro_batch_size_per_gpu": "auto",
         "gradient_accumulation_steps": "auto",
         "zero_allow_untested_optimizer": True,
         "gradient_clipping": 0.0,  # else accelerate fills in 1.0
-        "zero_optimization": {"stage": 2},
+        "zero_optimization": {"stage": stage},
     }
-    (tmp_path / "zero2.json").write_text(json.dumps(zero2))
-    launch(settings, tmp_path, "DEEPSPEED", (8, 4), deepspeed=str(tmp_path / "zero2.json"))
+    (tmp_path / "zero.json").write_text(json.dumps(zero))
+    launch(settings, tmp_path, "DEEPSPEED", (8, 4), deepspeed=str(tmp_path / "zero.json"))
+
+
+FSDP2 = {
+    "ACCELERATE_USE_FSDP": "true",
+    "FSDP_VERSION": "2",
+    "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",
+    "FSDP_TRANSFORMER_CLS_TO_WRAP": "Qwen3DecoderLayer",
+    "FSDP_RESHARD_AFTER_FORWARD": "true",
+    "FSDP_STATE_DICT_TYPE": "FULL_STATE_DICT",
+    "FSDP_CPU_RAM_EFFICIENT_LOADING": "false",
+}
+"""What `accelerate launch` sets for FSDP2."""
+
+
+@pytest.mark.parametrize("per_device", [(4,), pytest.param((8,), marks=pytest.mark.campaign)])
+def test_fsdp2_on_two_processes(settings: Build, tmp_path: Path, per_device: tuple[int, ...]) -> None:
+    launch(settings, tmp_path, "FSDP", per_device, FSDP2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tiny_training import child_environment
 
 from contextrl_data.pipeline.errors import RunError
 from contextrl_data.stages.train.config import TrainConfig
@@ -28,12 +28,11 @@ SAME = ("loss", "reward", "grad_norm", "contrast/loss", "contrast/margin", "sft/
 
 
 def start(config: TrainConfig, how: str) -> subprocess.Popen[bytes]:
-    tests = Path(__file__).parents[2]
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, config.model_dump_json(), how],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": str(tests), "OMP_NUM_THREADS": "1"},
+        env=child_environment(),
     )
 
 
