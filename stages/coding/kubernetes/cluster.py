@@ -239,6 +239,7 @@ def _client(backend: KubernetesBackend) -> Any:
             "set KUBECONFIG or backend.kubeconfig, and backend.context where the file has several",
         ) from None
     configuration.connection_pool_maxsize = 64
+    configuration.client_side_validation = False  # it refuses answers of servers that are newer or older than itself
     # Every call of ours may be repeated: pods are created under names that are used once.
     configuration.retries = Retry(
         total=5,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from typing import Any
 
 from contextrl_data.pipeline.errors import RowFailure, SetupError
+from contextrl_data.stages.coding.kubernetes.channel import Heard
 from contextrl_data.stages.coding.kubernetes.cluster import CALL_SECONDS, Cluster, charged_to_kubernetes
 from contextrl_data.stages.coding.kubernetes.pod import MANAGED, MANAGER
 
 POLICY = "contextrl-data-no-network"
 OPEN = 3
-TRY_SECONDS = 60
 # The address that every pod is told of. A policy reaches some nodes a little after the pod does: three tries.
 DIAL = f"""\
 test -n "${{KUBERNETES_SERVICE_HOST-}}" || exit 0
@@ -68,8 +68,8 @@ def policy_manifest() -> dict[str, Any]:
     }
 
 
-def prove_no_network(cluster: Cluster, pod: str) -> None:
-    """Try the network from inside a pod, once for each connection to the cluster.
+def prove_no_network(cluster: Cluster, run: Callable[[list[str]], Heard]) -> None:
+    """Try the network from inside a pod, in which `run` runs a command, once for each connection to the cluster.
 
     Raises:
         SetupError: it is there.
@@ -80,13 +80,15 @@ def prove_no_network(cluster: Cluster, pod: str) -> None:
     with cluster.proving:
         if cluster.proved:
             return
-        heard = cluster.run(pod, ["bash", "-c", DIAL], time.monotonic() + TRY_SECONDS, 1000)
+        heard = run(["bash", "-c", DIAL])
         if heard.exit_code == OPEN:
             raise SetupError(
                 "pods of this cluster reach the network in spite of the policy against it",
                 "use a network plugin that enforces NetworkPolicy (Calico, Cilium, ...)",
             )
-        # An image without bash or timeout gives no answer; the next pod is asked.
+        if heard.exit_code is None:
+            raise RowFailure("kubernetes", f"a pod did not say whether it has a network ({heard.state})")
+        # An image without `timeout` gives no answer; the next pod is asked.
         cluster.proved = heard.exit_code == 0
 
 

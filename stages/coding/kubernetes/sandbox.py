@@ -76,7 +76,9 @@ class PodSandbox:
             self._pod = name  # before it is there: a call whose answer is lost may have made it
             cluster.create(manifest)
             self._wait()
-            prove_no_network(cluster, name)
+            prove_no_network(
+                cluster, lambda argv: self._run("trying the network", argv, time.monotonic() + COPY_SECONDS, 1000)
+            )
         except BaseException:
             self.close()
             raise
