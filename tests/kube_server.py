@@ -31,6 +31,7 @@ import yaml
 
 from contextrl_data.stages.coding.daemon import LABEL, OWNER_LABEL, owner
 from contextrl_data.stages.coding.kubernetes.pod import RUN
+from contextrl_data.stages.coding.streams import pack_in_folder
 
 TOKEN = "a-token-of-this-test"
 PODS = re.compile(r"/api/v1/namespaces/([^/]+)/pods(?:/([^/]+)(/exec)?)?$")
@@ -128,7 +129,7 @@ class Cluster:
             self._set(name, conditions=[said])
             return
         try:
-            container = self._create(pod)
+            container = self._pulled(pod)
         except ImageNotFound as error:
             reason = {"reason": "ErrImagePull", "message": f"rpc error: code = NotFound: {error.explanation}"}
             self._set(name, containerStatuses=_states({"waiting": reason}))
@@ -141,6 +142,8 @@ class Cluster:
             self.docker.api.remove_container(container, force=True)
             return
         self.containers[name] = container
+        if spec.get("automountServiceAccountToken", True):
+            self.docker.api.put_archive(container, "/run", pack_in_folder("secrets", "token", TOKEN.encode()))
         try:
             self.docker.api.start(container)
         except APIError as error:
@@ -197,6 +200,19 @@ class Cluster:
             pod = self.pods.get(name)
             if pod is not None and pod["status"].get("phase") not in ("Failed", "Succeeded"):
                 pod["status"] |= status
+
+    def _pulled(self, pod: dict[str, Any]) -> str:
+        """A container of the pod; its image is pulled where it comes from a registry of loopback."""
+        from docker.errors import ImageNotFound
+
+        image = pod["spec"]["containers"][0]["image"]
+        try:
+            return self._create(pod)
+        except ImageNotFound:
+            if not image.startswith("127.0.0.1"):
+                raise
+            self.docker.api.pull(*image.rsplit(":", 1))
+            return self._create(pod)
 
     def _create(self, pod: dict[str, Any]) -> str:
         """A container with what the pod's spec asks for, and no more hardening than that."""

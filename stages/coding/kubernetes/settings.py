@@ -8,9 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from contextrl_data.pipeline.stage import StageConfig
-
-OWN_IMAGES = "contextrl-data/"
-"""Names of images that are built here; no registry has them until they are pushed."""
+from contextrl_data.stages.coding.pull import OWN_IMAGES
 
 
 class KubernetesBackend(StageConfig):

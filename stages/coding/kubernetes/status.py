@@ -11,7 +11,7 @@ from typing import Any
 
 from contextrl_data.pipeline.errors import RowFailure, SetupError
 from contextrl_data.stages.coding.faults import UnusableTask
-from contextrl_data.stages.coding.kubernetes.settings import OWN_IMAGES
+from contextrl_data.stages.coding.pull import OWN_IMAGES
 
 OWN_DISK = ("ephemeral local storage usage exceeds", "exceeded its local ephemeral storage limit")
 """What the kubelet says of a pod that wrote too much itself; other evictions are the node's doing."""

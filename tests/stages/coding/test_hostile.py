@@ -17,6 +17,7 @@ import pytest
 import small_repo
 from small_repo import ALL_TESTS, WINDOWS, diff
 
+from contextrl_data.stages.coding.backend import start_sandbox
 from contextrl_data.stages.coding.daemon import LABEL
 from contextrl_data.stages.coding.evaluate import EvaluateConfig, evaluate_patch
 from contextrl_data.stages.coding.faults import SandboxOver
@@ -149,6 +150,15 @@ PROGRAMS = {
 """System calls are those of x86-64; elsewhere the numbers mean others, which are refused or harmless."""
 
 
+IN_A_POD = (
+    *("fork bomb in python", "memory", "open files", "one huge file", "a full disk", "a flood from a hidden child"),
+    *("a session of its own", "stops everything", "kills the first process", "kills its parent"),
+    *("tcp", "raw packets", "docker's socket", "set-user-id", "its own limits"),
+)
+"""Programs that also run in a pod; what the container is denied is the same there, see `pod_manifest`."""
+EVERYWHERE = [*((name, "docker") for name in PROGRAMS), *((name, "kubernetes") for name in IN_A_POD)]
+
+
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     found = connect()
@@ -178,13 +188,16 @@ def gone(client: Any, run_id: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_a_hostile_program_is_contained(client: Any, run_id: str, name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "where"), EVERYWHERE)
+def test_a_hostile_program_is_contained(
+    client: Any, run_id: str, name: str, where: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    host = client if where == "docker" else request.getfixturevalue("cluster")
     program = PROGRAMS[name]
     canary = tmp_path / "canary"
     canary.write_text("untouched")
     free = shutil.disk_usage("/").free
-    with Sandbox(client, small_repo.TAG, LIMITS, run_id) as sandbox:
+    with start_sandbox(host, small_repo.TAG, LIMITS, run_id) as sandbox:
         result = sandbox.exec(program.command, timeout=program.timeout)
         assert result.state == program.state, result.output[-500:]
         assert program.shows in result.output
@@ -301,11 +314,19 @@ FORGERIES = {
 }
 
 
-@pytest.mark.parametrize("name", FORGERIES)
-def test_a_forged_result_is_not_resolved(client: Any, run_id: str, name: str) -> None:
+FORGED_IN_A_POD = ("a summary and a good exit", "a conftest beside the tests", "a killed shell", "a killed container")
+
+
+@pytest.mark.parametrize(
+    ("name", "where"), [*((n, "docker") for n in FORGERIES), *((n, "kubernetes") for n in FORGED_IN_A_POD)]
+)
+def test_a_forged_result_is_not_resolved(
+    client: Any, run_id: str, name: str, where: str, request: pytest.FixtureRequest
+) -> None:
+    host = client if where == "docker" else request.getfixturevalue("cluster")
     config = EvaluateConfig(timeout=8 if name == "endless tests" else 60)
     try:
-        verdict = evaluate_patch(client, small_repo.task(), FORGERIES[name], config, run_id)
+        verdict = evaluate_patch(host, small_repo.task(), FORGERIES[name], config, run_id)
     except SandboxOver:
         assert name == "a killed container"
     else:

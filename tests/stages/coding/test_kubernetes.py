@@ -106,6 +106,15 @@ def test_a_pod_is_denied_what_a_container_is() -> None:
         pod_manifest("p", "x", SandboxConfig(user="agent"), backend, **parts)
 
 
+def test_a_pod_knows_nothing_of_its_cluster(state: State, cluster: Any, base_image: str, run_id: str) -> None:
+    with start_sandbox(cluster, base_image, SMALL, run_id) as sandbox:
+        seen = sandbox.exec("ls /run/secrets; env; cat /proc/*/environ | tr '\\0' '\\n'").output
+        assert "cannot access '/run/secrets'" in seen
+        own = [line for line in sandbox.exec("env").output.splitlines() if "KUBERNETES" in line]
+    assert own == []
+    assert "token" not in seen
+
+
 def test_labels_are_those_of_docker(
     docker_client: Any, cluster: Any, kube_backend: KubernetesBackend, run_id: str, tmp_path: Path
 ) -> None:
@@ -202,23 +211,34 @@ ENDS: dict[str, dict[str, str]] = {
 
 
 @pytest.mark.parametrize("name", ENDS)
-def test_a_pod_that_the_cluster_ended_is_no_label(
-    docker_client: Any, state: State, cluster: Any, run_id: str, tmp_path: Path, name: str
+def test_a_pod_that_the_cluster_ended_is_no_result(
+    state: State, cluster: Any, base_image: str, run_id: str, name: str
+) -> None:
+    with start_sandbox(cluster, base_image, SMALL, run_id) as sandbox:
+        (pod,) = [each for each, found in state.pods.items() if found["metadata"]["labels"].get(RUN) == run_id]
+        with shortly(lambda: state.end(pod, **ENDS[name])), pytest.raises(SandboxOver, match=name) as caught:
+            sandbox.exec("sleep 60")
+        assert caught.value.boundary == "kubernetes"
+        assert not sandbox.usable
+    assert gone(state, run_id)
+
+
+def test_tests_that_are_killed_with_their_pod_give_no_label(
+    docker_client: Any, state: State, cluster: Any, run_id: str, tmp_path: Path
 ) -> None:
     small_repo.build(docker_client, tmp_path / "image")
     slow = diff("spans/windows.py", BUGGY, "import time\ntime.sleep(60)\n" + WINDOWS)
 
     def end() -> None:
-        for _ in range(100):  # when the tests run
-            found = [name for name, pod in state.pods.items() if pod["metadata"]["labels"][RUN] == run_id]
+        for _ in range(300):  # when the tests run
+            found = [name for name, pod in state.pods.items() if pod["metadata"]["labels"].get(RUN) == run_id]
             if found and _runs(docker_client, state.containers.get(found[0], ""), "-m pytest"):
-                state.end(found[0], **ENDS[name])
+                state.end(found[0], **ENDS["OOMKilled"])
                 return
             time.sleep(0.1)
 
-    with shortly(end, 0.1), pytest.raises(SandboxOver, match=name) as caught:
+    with shortly(end, 0.1), pytest.raises(SandboxOver, match="OOMKilled"):
         evaluate_patch(cluster, small_repo.task("boundary"), slow, EvaluateConfig(timeout=60), run_id)
-    assert caught.value.boundary == "kubernetes"
     assert gone(state, run_id)
 
 
@@ -367,7 +387,7 @@ def test_what_is_copied_is_bounded_and_told(host: Host, base_image: str, run_id:
         big = os.urandom(1 << 20)
         sandbox.put("/tmp/big", big)
         assert sandbox.get("/tmp/big", 1 << 20) == big
-        for size in (0, 1, 511, 512, 9_000, 10_240):
+        for size in (0, 9_000):
             sandbox.put("/tmp/small", b"x" * size)
             assert sandbox.get("/tmp/small", size) == b"x" * size
         for path, told in (("/tmp/big", "larger than"), ("/dev/zero", "not copied out")):
