@@ -76,8 +76,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._taken({"Location": f"{self.path}{os.urandom(8).hex()}"}, 202)
 
     def do_PATCH(self) -> None:
-        self.server.parts[self.path] = self.server.parts.get(self.path, b"") + self._body()
-        self._taken({"Location": self.path}, 202)
+        held = self.server.parts[self.path] = self.server.parts.get(self.path, b"") + self._body()
+        self._taken({"Location": self.path, "Range": f"0-{max(0, len(held) - 1)}"}, 202)
 
     def do_PUT(self) -> None:
         path, _, digest = self.path.partition("?digest=")
