@@ -13,7 +13,7 @@ from typing import Any
 
 PROTOCOL = "v4.channel.k8s.io"
 MAGIC = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-BINARY, CLOSE, PING = 2, 8, 9
+BINARY, CLOSE, PING, PONG = 2, 8, 9, 10
 
 
 def run(
@@ -71,6 +71,9 @@ def _carry(handler: Any, inner: socket.socket, early: bytes, cut: int | None) ->
             kind, data = _receive(handler)
             if kind in (None, CLOSE):
                 return None
+            if kind == PING:
+                _send(handler, data, PONG)
+                handler.server.cluster.pings += 1
             if kind == BINARY and data[:1] == b"\x00":
                 inner.sendall(data[1:])
         if inner in ready:

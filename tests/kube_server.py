@@ -75,6 +75,7 @@ class Cluster:
     """Method and path of each request."""
     errors: list[str] = field(default_factory=list)
     """Mistakes of the server's own."""
+    pings: int = 0
     full: str = ""
     """Why no node takes a pod."""
     cut_exec_after: int | None = None

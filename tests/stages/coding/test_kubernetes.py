@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import small_repo
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from small_repo import WINDOWS, diff
 
 from contextrl_data.pipeline.errors import ConfigError, RowFailure, SetupError
@@ -22,6 +25,8 @@ from contextrl_data.stages.coding.backend import Host, connect_host, start_sandb
 from contextrl_data.stages.coding.daemon import owner
 from contextrl_data.stages.coding.evaluate import Evaluate, EvaluateConfig, evaluate_patch
 from contextrl_data.stages.coding.faults import SandboxOver, UnusableTask
+from contextrl_data.stages.coding.kubernetes import channel
+from contextrl_data.stages.coding.kubernetes.network import policy_manifest
 from contextrl_data.stages.coding.kubernetes.pod import MANAGED, MANAGER, OWNER, RUN, pod_manifest
 from contextrl_data.stages.coding.kubernetes.settings import KubernetesBackend
 from contextrl_data.stages.coding.sandbox import SandboxConfig
@@ -115,6 +120,17 @@ def test_a_pod_knows_nothing_of_its_cluster(state: State, cluster: Any, base_ima
     assert "token" not in seen
 
 
+def test_what_the_page_says_to_apply_is_what_the_code_wants() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "cluster.md").read_text()
+    objects = list(yaml.safe_load_all(page.split("```yaml\n")[1].split("```")[0]))
+    found = {each["kind"]: each for each in objects}
+    assert found["NetworkPolicy"]["spec"] == policy_manifest()["spec"]
+    assert found["NetworkPolicy"]["metadata"]["name"] == policy_manifest()["metadata"]["name"]
+    granted = {(kind, verb) for rule in found["Role"]["rules"] for kind in rule["resources"] for verb in rule["verbs"]}
+    used = {("pods", verb) for verb in ("create", "get", "list", "delete")}
+    assert granted == {*used, ("pods/exec", "get"), ("pods/exec", "create"), ("networkpolicies", "list")}
+
+
 def test_labels_are_those_of_docker(
     docker_client: Any, cluster: Any, kube_backend: KubernetesBackend, run_id: str, tmp_path: Path
 ) -> None:
@@ -200,6 +216,32 @@ def test_a_connection_cut_while_a_command_runs_is_no_result(
         assert caught.value.boundary == "kubernetes"
         assert not sandbox.usable
     assert gone(state, run_id)
+
+
+def test_a_silent_command_keeps_its_connection_alive(
+    state: State, cluster: Any, base_image: str, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel, "PING_SECONDS", 0.1)
+    with start_sandbox(cluster, base_image, SMALL, run_id) as sandbox:
+        before = state.pings
+        assert sandbox.exec("sleep 1; head -c 9000 /dev/zero | tr '\\0' x").output == "x" * 9000
+        assert state.pings > before
+        assert sandbox.exec("sleep 60", timeout=1).state == "timeout"
+
+
+@given(code=st.integers(1, 255))
+def test_the_exit_code_is_read_from_the_status(code: int) -> None:
+    cause = {"reason": "ExitCode", "message": str(code)}
+    failed = {"status": "Failure", "reason": "NonZeroExitCode", "details": {"causes": [cause]}}
+    assert channel.Heard(b"", b"", "ok", failed).exit_code == code
+    assert channel.Heard(b"", b"", "ok", {"status": "Success"}).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "status", [None, {}, {"status": "Failure"}, {"status": "Failure", "details": {"causes": [{"reason": "Other"}]}}]
+)
+def test_no_exit_code_is_made_up(status: Any) -> None:
+    assert channel.Heard(b"", b"", "ok", status).exit_code is None
 
 
 ENDS: dict[str, dict[str, str]] = {
