@@ -150,13 +150,18 @@ PROGRAMS = {
 """System calls are those of x86-64; elsewhere the numbers mean others, which are refused or harmless."""
 
 
-IN_A_POD = (
-    *("fork bomb in python", "memory", "open files", "one huge file", "a full disk", "a flood from a hidden child"),
-    *("a session of its own", "stops everything", "kills the first process", "kills its parent"),
-    *("tcp", "raw packets", "docker's socket", "set-user-id", "its own limits"),
-)
-"""Programs that also run in a pod; what the container is denied is the same there, see `pod_manifest`."""
-EVERYWHERE = [*((name, "docker") for name in PROGRAMS), *((name, "kubernetes") for name in IN_A_POD)]
+IN_A_POD = {
+    *("fork bomb in python", "a full disk", "a flood from a hidden child", "a session of its own", "stops everything"),
+    *("kills the first process", "raw packets", "set-user-id", "its own limits"),
+    *("a summary and a good exit", "a killed container"),
+}
+"""Programs and forgeries that run in a pod each time; the others do so in the campaign."""
+
+
+def everywhere(names: Any) -> list[Any]:
+    """Each name in Docker and in a pod."""
+    far = [pytest.param(n, "kubernetes", marks=() if n in IN_A_POD else pytest.mark.campaign) for n in names]
+    return [*((name, "docker") for name in names), *far]
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +193,7 @@ def gone(client: Any, run_id: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize(("name", "where"), EVERYWHERE)
+@pytest.mark.parametrize(("name", "where"), everywhere(PROGRAMS))
 def test_a_hostile_program_is_contained(
     client: Any, run_id: str, name: str, where: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -314,12 +319,7 @@ FORGERIES = {
 }
 
 
-FORGED_IN_A_POD = ("a summary and a good exit", "a conftest beside the tests", "a killed shell", "a killed container")
-
-
-@pytest.mark.parametrize(
-    ("name", "where"), [*((n, "docker") for n in FORGERIES), *((n, "kubernetes") for n in FORGED_IN_A_POD)]
-)
+@pytest.mark.parametrize(("name", "where"), everywhere(FORGERIES))
 def test_a_forged_result_is_not_resolved(
     client: Any, run_id: str, name: str, where: str, request: pytest.FixtureRequest
 ) -> None:
