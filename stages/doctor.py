@@ -32,6 +32,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "train": ("torch", "trl", "transformers", "accelerate", "peft"),
     "publish": ("huggingface_hub", "kingfisher_sdk", "license_expression"),
     "ray": ("ray",),
+    "kubernetes": ("kubernetes", "websocket"),
 }
 """Modules by which an extra is known to be installed."""
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "HF_TOKEN")

@@ -40,7 +40,7 @@ def finish_build(
     """
     dataset = build.path / "dataset"
     publish_files(finished["export"].folder.files / "dataset", dataset)
-    record = write_card(dataset, build.funnel(), config.model_dump(mode="json", exclude={"run"}))
+    record = write_card(dataset, build.funnel(), config.model_dump(mode="json", exclude={"run", "backend"}))
     audited = audit_dataset(str(dataset), audit)
     write_into_card(dataset, audited)
     report = report_command(run.root, str(build.path), None, report_pairs, say=console.print)

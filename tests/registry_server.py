@@ -1,4 +1,4 @@
-"""A registry on loopback that serves one tiny image by the distribution protocol, and counts what is asked of it."""
+"""A registry on loopback that serves one tiny image by the distribution protocol, takes others, and counts what is asked."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import tarfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
@@ -38,6 +40,11 @@ class Server(ThreadingHTTPServer):
             }
         ).encode()
         self.asked: list[str] = []
+        self.pushed: dict[str, tuple[str, bytes]] = {}
+        """Path of a manifest -> its media type and itself."""
+        self.parts: dict[str, bytes] = {}
+        self.taken = 0
+        """Blobs that were sent."""
 
     @property
     def host(self) -> str:
@@ -56,11 +63,50 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(b"{}", "application/json")
         elif kind.endswith("/tiny/manifests"):
             self._answer(self.server.manifest, MANIFEST)
+        elif self.path in self.server.pushed:
+            media, manifest = self.server.pushed[self.path]
+            self._answer(manifest, media)
         elif name in self.server.blobs:
             self._answer(self.server.blobs[name], "application/octet-stream")
         else:
             body = {"errors": [{"code": "MANIFEST_UNKNOWN", "message": "manifest unknown"}]}
             self._answer(json.dumps(body).encode(), "application/json", 404)
+
+    def do_POST(self) -> None:
+        self._taken({"Location": f"{self.path}{os.urandom(8).hex()}"}, 202)
+
+    def do_PATCH(self) -> None:
+        held = self.server.parts[self.path] = self.server.parts.get(self.path, b"") + self._body()
+        self._taken({"Location": self.path, "Range": f"0-{max(0, len(held) - 1)}"}, 202)
+
+    def do_PUT(self) -> None:
+        path, _, digest = self.path.partition("?digest=")
+        body = self.server.parts.pop(path, b"") + self._body()
+        if digest:
+            assert _digest(body) == unquote(digest), "a blob is not what its digest says"
+            self.server.blobs[_digest(body)] = body
+            self.server.taken += 1
+        else:
+            stored = self.headers["Content-Type"], body
+            folder = path.rpartition("/")[0]
+            self.server.pushed |= {path: stored, f"{folder}/{_digest(body)}": stored}
+        self._taken({"Docker-Content-Digest": _digest(body), "Location": path}, 201)
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        found = b""
+        while size := int(self.rfile.readline(), 16):
+            found += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return found
+
+    def _taken(self, headers: dict[str, str], status: int) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": "0"}.items():
+            self.send_header(name, value)
+        self.end_headers()
 
     def do_HEAD(self) -> None:
         self.do_GET()

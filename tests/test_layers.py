@@ -28,6 +28,8 @@ HEAVY = {
     "matplotlib",
     "vega_datasets",
     "ray",
+    "kubernetes",
+    "websocket",
     "huggingface_hub",
     "kingfisher_sdk",
     "sklearn",

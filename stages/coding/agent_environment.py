@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from contextrl_data.pipeline.errors import MissingExtra, RowFailure
-from contextrl_data.stages.coding.sandbox import Sandbox
+from contextrl_data.stages.coding.backend import RunningSandbox
 
 SUBMIT = "COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"
 PATCH_LIMIT = 400_000
@@ -72,12 +72,12 @@ class EnvironmentConfig(BaseModel):
 class SandboxEnvironment:
     """Runs an agent's commands in a sandbox. A command that runs out of time ends the run: the sandbox is gone."""
 
-    def __init__(self, sandbox: Sandbox, *, timeout: float, scrub: bool) -> None:
+    def __init__(self, sandbox: RunningSandbox, *, timeout: float, scrub: bool) -> None:
         self.config = EnvironmentConfig(cwd=sandbox.workdir, timeout=timeout, scrub=scrub)
         self._sandbox = sandbox
         result = sandbox.exec("git rev-parse HEAD")
         if result.exit_code != 0:
-            raise RowFailure("docker", f"no commit in the workspace: {result.output.strip()[:200]}")
+            raise RowFailure(sandbox.boundary, f"no commit in the workspace: {result.output.strip()[:200]}")
         self._base = result.output.strip()
 
     def execute(self, action: dict[str, Any], cwd: str = "") -> dict[str, Any]:

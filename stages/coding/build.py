@@ -25,11 +25,11 @@ from contextrl_data.pipeline.stage import Stage, StageConfig
 from contextrl_data.pipeline.store import write_atomic
 from contextrl_data.stages.chat import require_model
 from contextrl_data.stages.chat_judge import ChatJudge, ChatJudgeConfig
+from contextrl_data.stages.coding.backend import swept_on
 from contextrl_data.stages.coding.block import Block, BlockConfig
 from contextrl_data.stages.coding.cascade import Cascade
 from contextrl_data.stages.coding.check import Check, CheckConfig
 from contextrl_data.stages.coding.config import CodingConfig
-from contextrl_data.stages.coding.daemon import swept
 from contextrl_data.stages.coding.decontaminate import DecontaminateConfig, DecontaminateTasks
 from contextrl_data.stages.coding.describe import Describe
 from contextrl_data.stages.coding.directed import Direct
@@ -69,7 +69,11 @@ def steps(config: CodingConfig, reviewed: Sequence[Path] = ()) -> list[Step]:
         Step(Locate(config.locate), after=runs[-1].stage.name),
         Step(Cascade(config.cascade), after="locate"),
         Step(Mask(config.mask), after="cascade"),
-        Step(Check(_boxed_check(config, tasks)), after="mask", beside={"tasks": tasks} if tasks else {}),
+        Step(
+            Check(_boxed_check(config, tasks)).on(config.backend),
+            after="mask",
+            beside={"tasks": tasks} if tasks else {},
+        ),
         Step(_judge(config), after="check"),
         Step(Review(config.review, reviewed), after="judge"),
         Step(Direct(config.direct), after="review"),
@@ -86,8 +90,8 @@ def _own_runs(config: CodingConfig) -> tuple[list[Step], str]:
     runs = [
         Step(Pick(config.pick), after=tasks[-1].stage.name),
         Step(Attempts(config.attempts), after="pick"),
-        Step(Rollouts(_boxed(config, config.rollouts)), after="attempts"),
-        Step(Evaluate(_boxed(config, config.evaluate)), after="rollouts", beside={"tasks": "pick"}),
+        Step(Rollouts(_boxed(config, config.rollouts)).on(config.backend), after="attempts"),
+        Step(Evaluate(_boxed(config, config.evaluate)).on(config.backend), after="rollouts", beside={"tasks": "pick"}),
     ]
     return [*tasks, *runs], "pick"
 
@@ -129,9 +133,13 @@ def _task_set(config: CodingConfig) -> list[Step]:
 def _package_tasks(config: CodingConfig) -> list[Step]:
     """Tasks made here, from packages."""
     return [
-        Step(Packages(_boxed(config, config.packages))),
+        Step(Packages(_boxed(config, config.packages)).on(config.backend)),
         Step(Mutate(config.mutate), after="packages"),
-        Step(Validate(_boxed(config, config.validate_)), after="mutate", beside={"packages": "packages"}),
+        Step(
+            Validate(_boxed(config, config.validate_)).on(config.backend),
+            after="mutate",
+            beside={"packages": "packages"},
+        ),
         Step(Describe(config.describe), after="validate"),
     ]
 
@@ -166,7 +174,7 @@ def build_coding_pairs(config: CodingConfig, console: Console) -> int:
     plan = steps(config, reviewed_files(config.run.root, keys_of(steps(config))["judge"]))
     build = start_build("coding", config, config.run, plan)
     try:
-        with swept():
+        with swept_on(config.backend):
             _, finished = run_build("coding", config, config.run, plan, progress_for(console))
     finally:  # also where all pairs wait, so that none is left to go on
         _hand_out(build, console)

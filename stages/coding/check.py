@@ -9,18 +9,15 @@ import hashlib
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from contextrl_data.pipeline.errors import InputError, RowFailure
 from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Context, Drop, Keep, Map, Outcome, Row, StageConfig
-from contextrl_data.stages.coding.daemon import connect
+from contextrl_data.stages.coding.backend import Host, Sandboxed, connect_host
 from contextrl_data.stages.coding.evaluate import EvaluateConfig, evaluate_patch
 from contextrl_data.stages.coding.sandbox import UnusableTask
 from contextrl_data.stages.rows import CHECKED
-
-if TYPE_CHECKING:
-    import docker
 
 LABELS = ("resolved", "unresolved", "patch_failed")
 
@@ -34,7 +31,7 @@ class CheckConfig(StageConfig):
     """How a patch is evaluated."""
 
 
-class Check(Map[CheckConfig]):
+class Check(Sandboxed, Map[CheckConfig]):
     """Runs both answers of a sibling pair against both tasks' tests and records the four results."""
 
     name = "check"
@@ -49,20 +46,20 @@ class Check(Map[CheckConfig]):
         return Outlook(rows, containers=rows if sides else 0)
 
     def open(self, context: Context) -> None:
-        """Read the tasks that pairs may name. Docker is asked for at the first pair that needs it."""
+        """Read the tasks that pairs may name. Sandboxes are asked for at the first pair that needs one."""
         super().open(context)
         if "tasks" not in context.sides and self.config.unknown_tasks == "drop":
             raise InputError("the execution check has no tasks", "name the task stage as its side input 'tasks'")
         self._tasks = {row["id"]: row for row in context.sides.get("tasks", ())}
         self._lock = threading.Lock()
-        self._client: docker.DockerClient | None = None
+        self._host: Host | None = None
         self._known: dict[tuple[str, str], Future[str]] = {}
 
     def close(self) -> None:
-        """Let the Docker client go."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        """Close the connection."""
+        if self._host is not None:
+            self._host.close()
+            self._host = None
 
     def process(self, row: Row) -> Outcome:
         """Keep the pair with its checks where they bear the label out."""
@@ -103,7 +100,7 @@ class Check(Map[CheckConfig]):
     def _check(self, patch_of: Row, tests_of: Row) -> dict[str, str]:
         status = self._status(str(tests_of["instance_id"]), str(patch_of["patch"]))
         if status not in (*LABELS, "timeout"):
-            raise RowFailure("docker", f"the execution check of {tests_of['instance_id']} ended as {status}")
+            raise RowFailure(self.backend.kind, f"the execution check of {tests_of['instance_id']} ended as {status}")
         return {"patch_of": patch_of["instance_id"], "tests_of": tests_of["instance_id"], "status": status}
 
     def _status(self, task: str, patch: str) -> str:
@@ -116,8 +113,8 @@ class Check(Map[CheckConfig]):
                 known = self._known[key] = Future()
         if mine:
             try:
-                client = self._connected()
-                verdict = evaluate_patch(client, self._tasks[task], patch, self.config.evaluate, self.context.run_id)
+                host = self._connected()
+                verdict = evaluate_patch(host, self._tasks[task], patch, self.config.evaluate, self.context.run_id)
                 known.set_result(verdict.status)
             except BaseException as error:
                 # A fault of the surroundings is no result: the next pair that asks tries again.
@@ -126,11 +123,11 @@ class Check(Map[CheckConfig]):
                 known.set_exception(error)
         return known.result()
 
-    def _connected(self) -> docker.DockerClient:
+    def _connected(self) -> Host:
         with self._lock:
-            if self._client is None:
-                self._client = connect()
-            return self._client
+            if self._host is None:
+                self._host = connect_host(self.backend)
+            return self._host
 
 
 def _on_record(side: Row) -> dict[str, str]:

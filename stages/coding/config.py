@@ -10,6 +10,7 @@ from contextrl_data.pipeline.plan import RunSettings
 from contextrl_data.pipeline.stage import StageConfig
 from contextrl_data.stages.audit.config import AuditConfig
 from contextrl_data.stages.chat_judge import ChatJudgeConfig
+from contextrl_data.stages.coding.backend import BackendConfig, DockerBackend
 from contextrl_data.stages.coding.cascade import CascadeConfig
 from contextrl_data.stages.coding.check import CheckConfig
 from contextrl_data.stages.coding.decontaminate import DecontaminateConfig
@@ -100,6 +101,8 @@ class CodingConfig(StageConfig):
     """How the finished dataset is audited; `run.strict` makes a failed audit the build's exit code."""
     sandbox: SandboxConfig | None = None
     """Limits of every container; takes the place of each stage's own `sandbox`."""
+    backend: BackendConfig = DockerBackend()
+    """Where sandboxes run: `kind: docker`, or `kind: kubernetes` for pods of a cluster. Nothing of what comes out."""
     report_pairs: int | None = Field(default=None, ge=1)
     """Pairs that the report shows; all of them by default, up to 95 MB of page."""
     run: RunSettings = RunSettings()

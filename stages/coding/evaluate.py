@@ -8,21 +8,19 @@ import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from pydantic import Field
 
 from contextrl_data.pipeline.errors import InputError, RowFailure
 from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Context, Drop, Keep, Map, Outcome, Row, StageConfig
+from contextrl_data.stages.coding.backend import Host, RunningSandbox, Sandboxed, connect_host
 from contextrl_data.stages.coding.grading import Grader
 from contextrl_data.stages.coding.patches import parse_patch
-from contextrl_data.stages.coding.sandbox import Result, Sandbox, SandboxConfig, UnusableTask, connect
+from contextrl_data.stages.coding.sandbox import Result, SandboxConfig, UnusableTask
 from contextrl_data.stages.coding.workspace import open_task
 from contextrl_data.stages.rows import TRAJECTORY
-
-if TYPE_CHECKING:
-    import docker
 
 Status: TypeAlias = Literal["resolved", "unresolved", "patch_failed", "timeout", "infra_error"]
 APPLY_SECONDS = 60
@@ -82,16 +80,16 @@ class Verdict:
     log_tail: str = ""
 
 
-def evaluate_patch(client: docker.DockerClient, task: Row, patch: str, config: EvaluateConfig, run_id: str) -> Verdict:
+def evaluate_patch(host: Host, task: Row, patch: str, config: EvaluateConfig, run_id: str) -> Verdict:
     """Apply `patch` to a fresh copy of the task and run its tests.
 
     An empty patch is `unresolved` without a run: the tests of `fail_to_pass` are known to fail without one.
-    A fault of the surroundings is `infra_error`; Docker's own are raised as `RowFailure`.
+    A fault of the surroundings is `infra_error`; those of Docker or the cluster are raised as `RowFailure`.
     """
     if not patch.strip():
         return Verdict("unresolved", {}, list(task["fail_to_pass"]), [], "the patch is empty")
     grader = Grader(task, f"contextrl-{secrets.token_hex(16)}")
-    with open_task(client, task, config.sandbox, run_id) as sandbox:
+    with open_task(host, task, config.sandbox, run_id) as sandbox:
         applied = _apply(sandbox, task, patch)
         if applied.exit_code == NO_PATCH:
             return Verdict("patch_failed", log_tail=applied.output[-TAIL:])
@@ -113,7 +111,7 @@ def evaluate_patch(client: docker.DockerClient, task: Row, patch: str, config: E
     )
 
 
-def _apply(sandbox: Sandbox, task: Row, patch: str) -> Result:
+def _apply(sandbox: RunningSandbox, task: Row, patch: str) -> Result:
     """Apply the patch and put back what must not be judged by itself."""
     text = patch if patch.endswith("\n") else patch + "\n"
     gold = [file.path for file in parse_patch(task["patch"] or "")]
@@ -124,7 +122,7 @@ def _apply(sandbox: Sandbox, task: Row, patch: str) -> Result:
     return sandbox.exec(script, timeout=APPLY_SECONDS)
 
 
-class Evaluate(Map[EvaluateConfig]):
+class Evaluate(Sandboxed, Map[EvaluateConfig]):
     """Trajectory -> trajectory with its status. Side input `tasks`: the task rows."""
 
     name = "evaluate"
@@ -138,10 +136,10 @@ class Evaluate(Map[EvaluateConfig]):
         return Outlook(rows, containers=rows)
 
     def open(self, context: Context) -> None:
-        """Read the tasks and connect to Docker."""
+        """Read the tasks and connect to what sandboxes run on."""
         super().open(context)
         self._tasks = {row["id"]: row for row in context.sides["tasks"]}
-        self._client = connect()
+        self._host = connect_host(self.backend)
 
     def process(self, row: Row) -> Outcome:
         """Evaluate the trajectory's patch."""
@@ -151,7 +149,7 @@ class Evaluate(Map[EvaluateConfig]):
         if row["patch"] is None:
             return Drop("patch unknown")
         try:
-            verdict = evaluate_patch(self._client, task, row["patch"], self.config, self.context.run_id)
+            verdict = evaluate_patch(self._host, task, row["patch"], self.config, self.context.run_id)
         except UnusableTask as unusable:
             return Drop(unusable.reason)
         except InputError as error:
@@ -162,7 +160,7 @@ class Evaluate(Map[EvaluateConfig]):
         return Keep([{**row, "status": verdict.status, "resolved": label}])
 
     def close(self) -> None:
-        """Close the connection to Docker."""
-        client = getattr(self, "_client", None)
-        if client is not None:
-            client.close()
+        """Close the connection."""
+        host = getattr(self, "_host", None)
+        if host is not None:
+            host.close()

@@ -16,12 +16,15 @@ from pydantic import Field, model_validator
 from contextrl_data.pipeline.errors import ConfigError, InputError, RunError, SetupError
 from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Context, Drop, Keep, Outcome, Row, Rows, Source, StageConfig
+from contextrl_data.stages.coding.backend import Host, RunningSandbox, Sandboxed, connect_host, start_sandbox
 from contextrl_data.stages.coding.catalogue import DEFAULT_PACKAGES, PYTEST
 from contextrl_data.stages.coding.image_disk import keep
 from contextrl_data.stages.coding.images import build_package_image, image_exists, package_tag
+from contextrl_data.stages.coding.kubernetes.settings import KubernetesBackend
 from contextrl_data.stages.coding.package_spec import Artifact, PackageSpec
+from contextrl_data.stages.coding.push import push_image
 from contextrl_data.stages.coding.registry import Registry
-from contextrl_data.stages.coding.sandbox import Sandbox, SandboxConfig, connect
+from contextrl_data.stages.coding.sandbox import SandboxConfig, connect
 from contextrl_data.stages.coding.suite import Outcomes, pytest_command, run_probe, run_suite
 from contextrl_data.stages.coding.syntax import parse
 from contextrl_data.stages.coding.task_rows import PACKAGE
@@ -78,8 +81,8 @@ class _Recipe:
         return image
 
 
-class Packages(Source[PackagesConfig]):
-    """Pinned packages, built and run."""
+class Packages(Sandboxed, Source[PackagesConfig]):
+    """Pinned packages, built with this machine's Docker and run where sandboxes run."""
 
     name = "packages"
     version = 1
@@ -92,15 +95,17 @@ class Packages(Source[PackagesConfig]):
         return Outlook(count, containers=containers, docker_bytes=BASE_BYTES + count * IMAGE_BYTES)
 
     def open(self, context: Context) -> None:
-        """Find Docker and the index."""
+        """Find Docker, what sandboxes run on, and the index."""
         super().open(context)
         self.client: docker.DockerClient = connect()
+        self.host: Host = connect_host(self.backend) if isinstance(self.backend, KubernetesBackend) else self.client
         self.registry = Registry()
 
     def close(self) -> None:
-        """Let go of Docker."""
-        if hasattr(self, "client"):
-            self.client.close()
+        """Close the connections."""
+        for each in ("client", "host"):
+            if hasattr(self, each):
+                getattr(self, each).close()
 
     def items(self) -> Iterator[tuple[str, Outcome]]:
         """Each package in the order of the settings."""
@@ -129,7 +134,7 @@ class Packages(Source[PackagesConfig]):
                             f"the image {wanted[spec.id]} was removed, and this version builds {recipe.tag} in its place",
                             "remove the folder of the stage `packages` in this run's root, and run again",
                         )
-                    recipe.build(self.client, self.config.sandbox.image_budget)
+                    self._delivered(recipe.build(self.client, self.config.sandbox.image_budget))
 
     def _recipe(self, spec: PackageSpec, folder: Path) -> _Recipe:
         archive = self.registry.fetch(spec.name, spec.filename, spec.sha256)
@@ -148,11 +153,11 @@ class Packages(Source[PackagesConfig]):
 
     def _package(self, spec: PackageSpec, folder: Path) -> Outcome:
         recipe = self._recipe(spec, folder)
-        image = recipe.build(self.client, self.config.sandbox.image_budget)
+        image = self._delivered(recipe.build(self.client, self.config.sandbox.image_budget))
         reference = [self._reference(spec, image) for _ in range(self.config.reference_runs)]
         if any(run.state != "ok" for run in reference):
             return Drop("tests do not end in time")
-        with Sandbox(self.client, image, self.config.sandbox, self.context.run_id, WORKDIR) as sandbox:
+        with self._sandbox(image) as sandbox:
             commit = sandbox.exec("git rev-parse HEAD").output.strip()
             package = posixpath.join(WORKDIR, spec.package_dir)
             args = [*spec.pytest_args, *spec.tests]
@@ -162,8 +167,17 @@ class Packages(Source[PackagesConfig]):
         return self._row(spec, recipe.source, image, commit, reference, trace)
 
     def _reference(self, spec: PackageSpec, image: str) -> Outcomes:
-        with Sandbox(self.client, image, self.config.sandbox, self.context.run_id, WORKDIR) as sandbox:
+        with self._sandbox(image) as sandbox:
             return run_suite(sandbox, pytest_command([*spec.pytest_args, *spec.tests]), spec.timeout)
+
+    def _sandbox(self, image: str) -> RunningSandbox:
+        return start_sandbox(self.host, image, self.config.sandbox, self.context.run_id, WORKDIR)
+
+    def _delivered(self, image: str) -> str:
+        """The image, where a cluster's nodes can pull it."""
+        if isinstance(self.backend, KubernetesBackend) and self.backend.push and self.backend.image_prefix:
+            push_image(self.client, image, self.backend.image_name(image))
+        return image
 
     def _row(
         self,

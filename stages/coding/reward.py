@@ -2,7 +2,7 @@
 
 The trainer knows this module by its import path alone (`tasks.rewards: ["contextrl_data.stages.coding.reward:TestsPass"]`).
 A patch under which the tests hang, are killed or no longer start gets 0 too: without it they ran, or the task would not
-be one. What Docker is to blame for is no reward: None, which GRPO leaves out of the step.
+be one. What Docker or the cluster is to blame for is no reward: None, which GRPO leaves out of the step.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from typing import Any, Literal, TypeAlias
 
 from contextrl_data.pipeline.errors import InputError, RowFailure
 from contextrl_data.pipeline.stage import Row
+from contextrl_data.stages.coding.backend import DockerBackend, connect_host, reap_on
 from contextrl_data.stages.coding.evaluate import EvaluateConfig, Status, evaluate_patch
+from contextrl_data.stages.coding.kubernetes.settings import KubernetesBackend
 from contextrl_data.stages.coding.repair_answer import Shown, patch_of
-from contextrl_data.stages.coding.sandbox import UnusableTask, connect, reap
+from contextrl_data.stages.coding.sandbox import UnusableTask
 
 Found: TypeAlias = Status | Literal["no_answer", "docker"]
 REWARD: dict[Found, float | None] = {
@@ -39,10 +41,12 @@ REMEMBERED = 4096
 class Judge:
     """Runs patches against their tasks' tests. One for each process; safe for threads."""
 
-    def __init__(self, config: EvaluateConfig | None = None) -> None:
+    def __init__(
+        self, config: EvaluateConfig | None = None, backend: DockerBackend | KubernetesBackend | None = None
+    ) -> None:
         self.config = config or EvaluateConfig()
         self.run_id = f"reward-{secrets.token_hex(6)}"
-        self.client = connect()
+        self.client = connect_host(backend or DockerBackend())
         atexit.register(self.close)
         self._known: OrderedDict[tuple[str, str], Found] = OrderedDict()
         self._lock = threading.Lock()
@@ -71,7 +75,7 @@ class Judge:
         """Remove what containers are left."""
         atexit.unregister(self.close)
         with suppress(RowFailure):
-            reap(self.client, self.run_id)
+            reap_on(self.client, self.run_id)
         self.client.close()
 
 
@@ -84,9 +88,11 @@ class TestsPass:
     """Containers at once, in each process of the run."""
     timeout = 300.0
     """Most seconds for the tests of one patch; a patch that needs more gets 0."""
+    backend: DockerBackend | KubernetesBackend = DockerBackend()
+    """Where the containers run."""
 
     def __init__(self) -> None:
-        self._judge = Judge(EvaluateConfig(timeout=self.timeout))
+        self._judge = Judge(EvaluateConfig(timeout=self.timeout), self.backend)
 
     def __call__(
         self,

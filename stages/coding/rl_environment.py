@@ -16,8 +16,9 @@ from typing import Any
 
 from contextrl_data.pipeline.errors import InputError, RowFailure
 from contextrl_data.stages.coding.agent_environment import PATCH_LIMIT, SandboxEnvironment
+from contextrl_data.stages.coding.backend import RunningSandbox
 from contextrl_data.stages.coding.reward import REWARD, Judge
-from contextrl_data.stages.coding.sandbox import Sandbox, SandboxConfig, UnusableTask
+from contextrl_data.stages.coding.sandbox import SandboxConfig, UnusableTask
 from contextrl_data.stages.coding.workspace import open_task
 
 SHOWN = 6000
@@ -32,7 +33,7 @@ class RepairEnvironment:
     """Seconds for one command; one that needs more ends the rollout, which is judged as it was, with 0."""
 
     def __init__(self) -> None:
-        self._sandbox: Sandbox | None = None
+        self._sandbox: RunningSandbox | None = None
         self._inside: SandboxEnvironment | None = None
         self._task: dict[str, Any] = {}
 

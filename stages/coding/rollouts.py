@@ -15,8 +15,9 @@ from contextrl_data.pipeline.outlook import CallsAhead, Outlook
 from contextrl_data.pipeline.stage import Context, Drop, Keep, Map, Outcome, Row, StageConfig, seed_of
 from contextrl_data.stages.coding.agent_environment import SandboxEnvironment, prepare_agent
 from contextrl_data.stages.coding.agent_models import ApiConfig, ApiModel, prepare_models
+from contextrl_data.stages.coding.backend import RunningSandbox, Sandboxed, connect_host
 from contextrl_data.stages.coding.normal_form import format_errors, normal_form, redact
-from contextrl_data.stages.coding.sandbox import Sandbox, SandboxConfig, UnusableTask, connect
+from contextrl_data.stages.coding.sandbox import SandboxConfig, UnusableTask
 from contextrl_data.stages.coding.scripted import ScriptedConfig, ScriptedModel
 from contextrl_data.stages.coding.workspace import open_task
 from contextrl_data.stages.rows import TASK, TRAJECTORY
@@ -96,7 +97,7 @@ class RolloutConfig(StageConfig):
         return self
 
 
-class Rollouts(Map[RolloutConfig]):
+class Rollouts(Sandboxed, Map[RolloutConfig]):
     """One attempt at a task -> one trajectory."""
 
     name = "rollouts"
@@ -133,30 +134,30 @@ class Rollouts(Map[RolloutConfig]):
             raise MissingExtra("coding", "running an agent") from error
 
     def open(self, context: Context) -> None:
-        """Connect to Docker and read the templates."""
+        """Connect to what sandboxes run on and read the templates."""
         super().open(context)
         prepare_agent()
         if self.config.agent == "litellm":
             prepare_models()
-        self._client = connect()
+        self._host = connect_host(self.backend)
         self._ledger = CallLedger(context.folder, self.name)
         self._templates = _templates("text" if self.config.agent == "scripted" else self.config.api.mode)
 
     def process(self, row: Row) -> Outcome:
         """Run the agent once."""
         try:
-            with open_task(self._client, row, self.config.sandbox, self.context.run_id) as sandbox:
+            with open_task(self._host, row, self.config.sandbox, self.context.run_id) as sandbox:
                 return self._run(row, sandbox)
         except UnusableTask as unusable:
             return Drop(unusable.reason)
 
     def close(self) -> None:
-        """Close the connection to Docker."""
-        client = getattr(self, "_client", None)
-        if client is not None:
-            client.close()
+        """Close the connection."""
+        host = getattr(self, "_host", None)
+        if host is not None:
+            host.close()
 
-    def _run(self, row: Row, sandbox: Sandbox) -> Outcome:
+    def _run(self, row: Row, sandbox: RunningSandbox) -> Outcome:
         from minisweagent.agents.default import DefaultAgent
 
         config, scripted = self.config, self.config.agent == "scripted"
@@ -203,7 +204,7 @@ class Rollouts(Map[RolloutConfig]):
             ]
         )
 
-    def _model(self, row: Row, sandbox: Sandbox) -> Any:
+    def _model(self, row: Row, sandbox: RunningSandbox) -> Any:
         seed = seed_of(self.config.seed, row["instance_id"], row["attempt"])
         if self.config.agent == "scripted":
             return ScriptedModel(row, sandbox, self.config.scripted, seed, self._templates)

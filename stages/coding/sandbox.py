@@ -84,6 +84,8 @@ class Result:
 class Sandbox:
     """A started container; use it as a context manager."""
 
+    boundary = "docker"
+
     def __init__(
         self,
         client: docker.DockerClient,

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from contextrl_data.pipeline.stage import Row, StageConfig
-from contextrl_data.stages.coding.sandbox import Sandbox
+from contextrl_data.stages.coding.backend import RunningSandbox
 from contextrl_data.stages.coding.scripted_case import read_case, rehearsed
 from contextrl_data.stages.coding.scripted_plan import Intent, Observation, Plan, Policy
 
@@ -44,7 +44,7 @@ class ScriptedModel:
     """One attempt's policy in the shape of mini-swe-agent's `Model`."""
 
     def __init__(
-        self, task: Row, sandbox: Sandbox, config: ScriptedConfig, seed: int, templates: Mapping[str, Any]
+        self, task: Row, sandbox: RunningSandbox, config: ScriptedConfig, seed: int, templates: Mapping[str, Any]
     ) -> None:
         rng = random.Random(seed)
         detour, never_ends = rng.random() < config.detour_share, rng.random() < config.give_up_share

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from contextrl_data.pipeline.stage import Row
+from contextrl_data.stages.coding.backend import RunningSandbox
 from contextrl_data.stages.coding.mutators import Function, Module, functions_of
 from contextrl_data.stages.coding.patches import FilePatch, parse_patch
-from contextrl_data.stages.coding.sandbox import Sandbox, UnusableTask
+from contextrl_data.stages.coding.sandbox import UnusableTask
 from contextrl_data.stages.coding.scripted_edits import Change, change_between
 from contextrl_data.stages.coding.scripted_wrong import wrong_changes
 from contextrl_data.stages.coding.syntax import parse
@@ -49,7 +50,7 @@ class Case:
     """Whether the report names the function."""
 
 
-def read_case(task: Row, sandbox: Sandbox, rng: random.Random) -> Case:
+def read_case(task: Row, sandbox: RunningSandbox, rng: random.Random) -> Case:
     """Read the buggy file and work out what may be done to it.
 
     Raises:
@@ -88,7 +89,7 @@ def read_case(task: Row, sandbox: Sandbox, rng: random.Random) -> Case:
     )
 
 
-def rehearsed(case: Case, sandbox: Sandbox, timeout: float) -> Case:
+def rehearsed(case: Case, sandbox: RunningSandbox, timeout: float) -> Case:
     """The case with its wrong changes put to the test: first one that the failing tests see through and no other does.
 
     What an attempt shows after its edit would else give its end away: a fix that is none mostly breaks something.

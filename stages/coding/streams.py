@@ -15,6 +15,8 @@ State: TypeAlias = Literal["ok", "timeout", "output_cap", "disk_cap"]
 """How a command ended: by itself, by its deadline, by printing too much, or by writing too much to the disk."""
 
 HEADER = 8
+SLACK = 2 * tarfile.RECORDSIZE
+"""What an archive may hold beside its file, in bytes: headers, and what a `tar` fills its last record with."""
 LAST_STREAM = 3  # stdin, stdout, stderr, and the daemon's own messages
 
 
@@ -109,7 +111,7 @@ def unpack_one(chunks: Iterable[bytes], name: str, limit_bytes: int) -> bytes:
     held = bytearray()
     for chunk in chunks:
         held += chunk
-        if len(held) > limit_bytes + 20 * tarfile.BLOCKSIZE:
+        if len(held) > limit_bytes + SLACK:
             raise _refused(name, f"larger than {limit_bytes} bytes")
     try:
         # Plain open() would decompress: a small archive could then grow without bound.

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from contextrl_data.pipeline.errors import MissingExtra
-from contextrl_data.stages.coding.sandbox import Result, Sandbox
+from contextrl_data.stages.coding.backend import RunningSandbox
+from contextrl_data.stages.coding.sandbox import Result
 
 START = ">>>>> Start Test Output"
 END = ">>>>> End Test Output"
@@ -57,7 +58,7 @@ class Outcomes:
         return {test for test, status in self.status.items() if status in {"FAILED", "ERROR"}}
 
 
-def limited(sandbox: Sandbox, command: str, seconds: float) -> Result:
+def limited(sandbox: RunningSandbox, command: str, seconds: float) -> Result:
     """Run for at most so many seconds of processor time, which a busy machine does not use up sooner.
 
     A process that goes beyond is killed by the kernel; one that sleeps is ended by the clock.
@@ -68,7 +69,7 @@ def limited(sandbox: Sandbox, command: str, seconds: float) -> Result:
     return result
 
 
-def run_suite(sandbox: Sandbox, command: str, seconds: float) -> Outcomes:
+def run_suite(sandbox: RunningSandbox, command: str, seconds: float) -> Outcomes:
     """Run and read with the parser that will grade the tasks, so that both mean the same by "passed"."""
     result = limited(sandbox, command, seconds)
     return Outcomes(read_log(result), result.state)
@@ -84,7 +85,9 @@ def read_log(result: Result) -> dict[str, str]:
     return parsed
 
 
-def run_probe(sandbox: Sandbox, probe: str, args: Sequence[str], seconds: float, source: str = "") -> tuple[Any, str]:
+def run_probe(
+    sandbox: RunningSandbox, probe: str, args: Sequence[str], seconds: float, source: str = ""
+) -> tuple[Any, str]:
     """Run the tests with one of the plugins in `probes/`; its JSON (None where it wrote none) and the state."""
     sandbox.put(f"/tmp/probe_{probe}.py", (PROBES / f"{probe}.py").read_bytes())
     environment = f'PROBE_OUT=/tmp/probe.json PROBE_SOURCE={shlex.quote(source)} PYTHONPATH="/tmp:${{PYTHONPATH:-}}"'

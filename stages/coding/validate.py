@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Context, Drop, Keep, Map, Outcome, Row, StageConfig
-from contextrl_data.stages.coding.sandbox import Sandbox, SandboxConfig, UnusableTask, connect
+from contextrl_data.stages.coding.backend import RunningSandbox, Sandboxed, connect_host
+from contextrl_data.stages.coding.sandbox import SandboxConfig, UnusableTask
 from contextrl_data.stages.coding.suite import LOG_PARSER, eval_script, pytest_command, run_probe, run_suite
 from contextrl_data.stages.coding.task_rows import VALIDATED
 from contextrl_data.stages.coding.workspace import open_task
-
-if TYPE_CHECKING:
-    import docker
 
 CLEAN = "gold patch does not give back the clean file"
 APPLY = """\
@@ -36,7 +34,7 @@ class ValidateConfig(StageConfig):
     """Limits of the containers."""
 
 
-class Validate(Map[ValidateConfig]):
+class Validate(Sandboxed, Map[ValidateConfig]):
     """Candidate bug -> task without its report. Side input: `packages`."""
 
     name = "validate"
@@ -50,13 +48,13 @@ class Validate(Map[ValidateConfig]):
         return Outlook(rows, containers=rows)
 
     def open(self, context: Context) -> None:
-        """Find Docker and read the packages."""
+        """Connect to what sandboxes run on and read the packages."""
         super().open(context)
         self.packages = {row["id"]: row for row in context.sides["packages"]}
-        self.client: docker.DockerClient = connect()
+        self.client = connect_host(self.backend)
 
     def close(self) -> None:
-        """Let go of Docker."""
+        """Close the connection."""
         if hasattr(self, "client"):
             self.client.close()
 
@@ -70,7 +68,7 @@ class Validate(Map[ValidateConfig]):
         except UnusableTask as error:
             return Drop(error.reason)
 
-    def _judge(self, sandbox: Sandbox, row: Row, package: Row, task: Row) -> Outcome:
+    def _judge(self, sandbox: RunningSandbox, row: Row, package: Row, task: Row) -> Outcome:
         reference = set(package["tests"])
         args = [*package["pytest_args"], *package["test_paths"]]
         # One failure more than allowed says enough, and a bug that hangs mostly fails many.

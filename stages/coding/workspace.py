@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from typing import TYPE_CHECKING
 
 from contextrl_data.pipeline.errors import RowFailure
 from contextrl_data.pipeline.stage import Row
+from contextrl_data.stages.coding.backend import Host, RunningSandbox, start_sandbox
 from contextrl_data.stages.coding.faults import UnusableTask
-from contextrl_data.stages.coding.sandbox import Sandbox, SandboxConfig
-
-if TYPE_CHECKING:
-    import docker
+from contextrl_data.stages.coding.sandbox import SandboxConfig
 
 OPEN_SECONDS = 180
 REASONS = {
@@ -42,13 +39,13 @@ git -c commit.gpgsign=false -c core.hooksPath=/dev/null commit -q --allow-empty 
 """
 
 
-def open_task(client: docker.DockerClient, task: Row, config: SandboxConfig, run_id: str) -> Sandbox:
+def open_task(host: Host, task: Row, config: SandboxConfig, run_id: str) -> RunningSandbox:
     """Start the task's image with its setup patch applied and committed; close the sandbox when done.
 
     The same image and patch give the same commit hash. Raises `UnusableTask` where the image or the patch is at
-    fault, and `RowFailure("docker", ...)` where Docker is.
+    fault, and `RowFailure` charged to the sandbox's `boundary` where what runs it is.
     """
-    sandbox = Sandbox(client, task["image"], config, run_id, workdir=task["workdir"])
+    sandbox = start_sandbox(host, task["image"], config, run_id, workdir=task["workdir"])
     try:
         result = sandbox.exec(_script(task["workdir"], task["setup_patch"] or ""), timeout=OPEN_SECONDS, workdir="/")
     except BaseException:
@@ -61,7 +58,9 @@ def open_task(client: docker.DockerClient, task: Row, config: SandboxConfig, run
     detail = f"{task['id']} in {task['image']}" + (f": {lines[-1][:200]}" if lines else "")
     if result.state == "ok" and result.exit_code in REASONS:
         raise UnusableTask(REASONS[result.exit_code], detail)
-    raise RowFailure("docker", f"the workspace of {detail} did not open ({result.state}, exit {result.exit_code})")
+    raise RowFailure(
+        sandbox.boundary, f"the workspace of {detail} did not open ({result.state}, exit {result.exit_code})"
+    )
 
 
 def _script(workdir: str, patch: str) -> str:

@@ -17,6 +17,7 @@ import pytest
 import small_repo
 from small_repo import ALL_TESTS, WINDOWS, diff
 
+from contextrl_data.stages.coding.backend import start_sandbox
 from contextrl_data.stages.coding.daemon import LABEL
 from contextrl_data.stages.coding.evaluate import EvaluateConfig, evaluate_patch
 from contextrl_data.stages.coding.faults import SandboxOver
@@ -149,6 +150,20 @@ PROGRAMS = {
 """System calls are those of x86-64; elsewhere the numbers mean others, which are refused or harmless."""
 
 
+IN_A_POD = {
+    *("fork bomb in python", "a full disk", "a flood from a hidden child", "a session of its own", "stops everything"),
+    *("kills the first process", "raw packets", "set-user-id", "its own limits"),
+    *("a summary and a good exit", "a killed container"),
+}
+"""Programs and forgeries that run in a pod each time; the others do so in the campaign."""
+
+
+def everywhere(names: Any) -> list[Any]:
+    """Each name in Docker and in a pod."""
+    far = [pytest.param(n, "kubernetes", marks=() if n in IN_A_POD else pytest.mark.campaign) for n in names]
+    return [*((name, "docker") for name in names), *far]
+
+
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     found = connect()
@@ -178,13 +193,16 @@ def gone(client: Any, run_id: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_a_hostile_program_is_contained(client: Any, run_id: str, name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "where"), everywhere(PROGRAMS))
+def test_a_hostile_program_is_contained(
+    client: Any, run_id: str, name: str, where: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    host = client if where == "docker" else request.getfixturevalue("cluster")
     program = PROGRAMS[name]
     canary = tmp_path / "canary"
     canary.write_text("untouched")
     free = shutil.disk_usage("/").free
-    with Sandbox(client, small_repo.TAG, LIMITS, run_id) as sandbox:
+    with start_sandbox(host, small_repo.TAG, LIMITS, run_id) as sandbox:
         result = sandbox.exec(program.command, timeout=program.timeout)
         assert result.state == program.state, result.output[-500:]
         assert program.shows in result.output
@@ -301,11 +319,14 @@ FORGERIES = {
 }
 
 
-@pytest.mark.parametrize("name", FORGERIES)
-def test_a_forged_result_is_not_resolved(client: Any, run_id: str, name: str) -> None:
+@pytest.mark.parametrize(("name", "where"), everywhere(FORGERIES))
+def test_a_forged_result_is_not_resolved(
+    client: Any, run_id: str, name: str, where: str, request: pytest.FixtureRequest
+) -> None:
+    host = client if where == "docker" else request.getfixturevalue("cluster")
     config = EvaluateConfig(timeout=8 if name == "endless tests" else 60)
     try:
-        verdict = evaluate_patch(client, small_repo.task(), FORGERIES[name], config, run_id)
+        verdict = evaluate_patch(host, small_repo.task(), FORGERIES[name], config, run_id)
     except SandboxOver:
         assert name == "a killed container"
     else:
