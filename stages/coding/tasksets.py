@@ -104,7 +104,8 @@ class TaskSets(Source[TaskSetConfig]):
                 continue
             if columns is None:
                 columns = self._columns(raw)
-            identity = str(raw.get(columns["id"]) or f"row-{number}")
+            known = raw.get(columns["id"])
+            identity = str(known) if isinstance(known, str | int) and known else f"row-{number}"
             if len(identity) > LONGEST_ID:
                 yield _new(f"row-{number}", number, seen), Drop("id is too long")
             elif identity in seen:
