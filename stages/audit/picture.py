@@ -80,7 +80,7 @@ def _open(data: bytes) -> tuple[Image.Image, Image.Image] | None:
             warnings.simplefilter("ignore")  # damaged metadata is one of the things that are measured
             image = Image.open(io.BytesIO(data))
             if image.width * image.height > MAX_PIXELS:
-                return Picture(key)
+                return None
             image.load()
             return image, image.convert("RGB")
     except Exception:  # Pillow raises whatever its decoders do (OSError, ValueError, SyntaxError, struct.error, ...)

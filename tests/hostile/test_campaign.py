@@ -72,6 +72,8 @@ def read(kind: str, source: Source[Any], rows: int, folder: Path) -> Finished:
     }
     assert told["kept"] + told["dropped"] + told["failed"] == done.manifest.rows_in == rows
     assert done.manifest.failed == {}
+    ids = [row["id"] for row in done.rows.select(["id"])]
+    assert len(set(ids)) == len(ids)
     note(kind, rows, told["kept"], told["dropped"])
     return done
 

@@ -164,6 +164,17 @@ def test_ids_of_every_kind_are_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert sorted(set(tmp_path.parent.rglob("*")) - set(before)) == [pictures, runs, tasks], "nothing else was made"
 
 
+def test_one_run_under_one_id_as_many_instances_is_told_apart(tmp_path: Path) -> None:
+    rows = [RUN | {"instance_id": f"owner__repo-{n}", "traj_id": "same"} for n in range(5)]
+    rows += [RUN | {"instance_id": "owner__repo-7", "traj_id": "x" * 5000}]
+    (tmp_path / "runs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = list(Trajectories(TrajectoriesConfig(path=str(tmp_path / "runs.jsonl"))).items())
+    counted(found, 6)
+    kept = [outcome.rows[0]["id"] for _, outcome in found if isinstance(outcome, Keep)]
+    assert len(set(kept)) == 6
+    assert max(map(len, kept)) < 500
+
+
 def test_an_id_that_is_another_rows_place_is_told_apart(tmp_path: Path) -> None:
     data = base64.b64encode(encoded(picture(random.Random(1)))).decode()
     rows: list[dict[str, Any]] = [
