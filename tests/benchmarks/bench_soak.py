@@ -14,7 +14,8 @@ imported there, pools and caches fill), times 1,000 runs. What is allowed, and w
   in that kind alone is four times that.
 - memory of this process: 4 MiB in 1,000 runs. The runner itself notes each row's id and its place in the journal,
   some hundred bytes; whatever keeps a sandbox alive costs more than 4 KiB a run (`--leak` does, and must fail).
-- memory of dockerd: the same; it is shared with whatever else runs on the machine.
+- memory of dockerd: the same. Its handles are shown and not judged: they are as many as containers are running at
+  that moment, those of anybody else on the machine included.
 - containers: never more than threads (one each, and the one that is going), none at the end.
 """
 
@@ -62,7 +63,7 @@ KINDS = (
 )
 """One turn of fifty runs; those named once come 20 times in 1,000."""
 LEAKED: list[Any] = []
-ALLOWED = {"rss_mib": 4.0, "handles": 5.0, "sockets": 5.0, "threads": 5.0, "dockerd_mib": 4.0, "dockerd_handles": 5.0}
+ALLOWED = {"rss_mib": 4.0, "handles": 5.0, "sockets": 5.0, "threads": 5.0, "dockerd_mib": 4.0}
 """Most growth in 1,000 runs."""
 
 
@@ -228,7 +229,7 @@ def verdict(samples: list[Sample], most_containers: int) -> bool:
     """Print growth beside what is allowed; true where all is flat."""
     print(f"\n{'measure':>16} {'after warm-up':>14} {'at the end':>11} {'growth/1,000':>13} {'allowed':>8}")
     flat = True
-    for name, allowed in ALLOWED.items():
+    for name, allowed in {**ALLOWED, "dockerd_handles": float("inf")}.items():
         grown = growth(samples, name)
         first, last = getattr(samples[len(samples) // 5], name), getattr(samples[-1], name)
         flat &= grown <= allowed
