@@ -1,6 +1,6 @@
 # Two commands set everything up: `make demo` runs the main job, `make test` passes the tests.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-train test-views lint docs bench bench-train clean
+.PHONY: help setup demo test test-train test-views lint docs bench bench-train fuzz soak clean
 BIN := .venv/bin
 
 help: ## Show this list
@@ -41,6 +41,12 @@ bench-train: setup ## Print what training is measured by: learning over three se
 	@bash .dev/venv.sh bench
 	@$(BIN)/python -m pytest tests/stages/train -m '' -s
 	@$(BIN)/python tests/benchmarks/bench_train_logits.py
+
+fuzz: setup ## Read 29,000 spoilt rows and pictures, a zstd bomb of 10 GB, lines of 1 GB; print what became of them
+	@$(BIN)/python -m pytest tests/hostile -m campaign
+
+soak: setup ## Print whether memory and handles stay flat over 5,000 sandbox runs
+	@$(BIN)/python tests/benchmarks/bench_soak.py
 
 clean: ## Remove .venv, caches and built packages; runs under data/runs stay
 	rm -rf .venv .venv-trainers dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

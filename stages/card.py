@@ -17,7 +17,8 @@ from contextrl_data.pipeline.build import FunnelRow
 from contextrl_data.pipeline.errors import InputError
 from contextrl_data.pipeline.store import write_atomic
 from contextrl_data.stages.card_text import card_body
-from contextrl_data.stages.markdown import PLACE_OF_REPO
+from contextrl_data.stages.inside import is_inside
+from contextrl_data.stages.markdown import PLACE_OF_REPO, one_line
 
 __all__ = ["CARD", "PLACE_OF_REPO", "PROVENANCE", "funnel_record", "read_provenance", "write_card"]
 
@@ -86,6 +87,14 @@ def read_provenance(folder: Path) -> dict[str, Any]:
         raise InputError(
             f"{folder} has no readable {PROVENANCE}", "name a dataset folder that contextrl-data exported"
         ) from error
+    listed = loaded.get("files", []) if isinstance(loaded, dict) else None
+    if not isinstance(listed, list):
+        raise InputError(f"{path} lists no files", "export the dataset again")
+    for file in listed:
+        if not isinstance(file, dict) or not is_inside(str(file.get("id", ""))):
+            raise InputError(
+                f"the record names a file outside the dataset: {str(file)[:120]!r}", "export the dataset again"
+            )
     return loaded
 
 
@@ -107,7 +116,7 @@ def funnel_record(row: FunnelRow) -> dict[str, Any]:
 def _metadata(folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     """The YAML head, as the Hub and `load_dataset` read it."""
     licences = sorted({HUB_LICENCES.get(name, "other") for name in record["counts"]["licence"]})
-    head: dict[str, Any] = {"pretty_name": record["title"], "language": ["en"]}
+    head: dict[str, Any] = {"pretty_name": one_line(record["title"]), "language": ["en"]}
     head["license"] = licences[0] if len(licences) == 1 else licences
     if "other" in licences:
         head["license_name"] = "see-licence-column"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from contextrl_data.stages.markdown import code, prose
+
 Record = Mapping[str, Any]
 
 COLUMNS = [
@@ -51,18 +53,18 @@ prompt, label = choice_prompt(pair), pair["correct_option"]
 def counted(record: Record) -> list[tuple[str, str]]:
     """How many there are of what: titles and values."""
     distinct, counts = record["distinct"], record["counts"]
-    models = ", ".join(f"`{name or 'unknown'}` {count}" for name, count in counts["model"].items())
+    models = ", ".join(f"{code(name)} {count}" for name, count in counts["model"].items())
     found = [
-        ("kinds of C-", ", ".join(f"{name} {count}" for name, count in counts["kind"].items())),
+        ("kinds of C-", ", ".join(f"{prose(name)} {count}" for name, count in counts["kind"].items())),
         (
             "undirected pairs, groups, trajectories",
             f"{distinct['pairs']}, {distinct['groups']}, {distinct['trajectories']}",
         ),
-        ("repositories", ", ".join(f"`{name}` {count}" for name, count in counts["repo"].items())),
+        ("repositories", ", ".join(f"{code(name)} {count}" for name, count in counts["repo"].items())),
         ("models of the runs (rows)", models),
     ]
     if record["tokens"]:
-        names = ", ".join(f"`{name}`" for name in counts["tokenizer"])
+        names = ", ".join(code(name) for name in counts["tokenizer"])
         found.append(
             ("prompt tokens", f"median {record['tokens']['median']}, longest {record['tokens']['longest']} ({names})")
         )

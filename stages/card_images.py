@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from contextrl_data.stages.markdown import prose
+
 Record = Mapping[str, Any]
 
 COLUMNS = [
@@ -50,7 +52,7 @@ def counted(record: Record) -> list[tuple[str, str]]:
     """How many there are of what: titles and values."""
     distinct, counts = record["distinct"], record["counts"]
     found = [
-        (title, ", ".join(f"{key or 'none'} {count}" for key, count in counts[name].items()))
+        (title, ", ".join(f"{prose(key or 'none')} {count}" for key, count in counts[name].items()))
         for title, name in (("domains", "domain"), ("methods", "method"), ("renderers", "renderer"))
     ]
     return [*found, ("undirected pairs, pictures", f"{distinct['pairs']}, {distinct['images']}")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -11,7 +11,7 @@ import yaml
 from contextrl_data.stages import card_coding, card_images
 from contextrl_data.stages.audit.show import audit_section
 from contextrl_data.stages.facts import BENCHMARK_MARK
-from contextrl_data.stages.markdown import PLACE_OF_REPO
+from contextrl_data.stages.markdown import PLACE_OF_REPO, code, one_line, prose
 from contextrl_data.stages.markdown import markdown_table as _table
 
 Record = Mapping[str, Any]
@@ -30,7 +30,7 @@ def card_body(record: Record) -> str:
     """Everything below the YAML head."""
     own = _family(record)
     sections = [
-        f"# {record['title']}",
+        f"# {prose(record['title'])}",
         f"{own.WHAT_A_ROW_IS} Made with `contextrl-data`.\n\n" + _table(["", ""], _facts(record)),
         "## Load it\n\n" + _loading(record) + _views(record),
         "## Columns\n\n" + _table(["column", "what it holds"], own.COLUMNS),
@@ -40,7 +40,7 @@ def card_body(record: Record) -> str:
         *(["## Can a model pick C+?\n\n" + _answerability(record)] if record.get("answerability") else []),
         *(["## Audit\n\n" + audit_section(record["audit"])] if "audit" in record else []),
         "## Sources and licences\n\n" + _sources(record),
-        "## Limits\n\n" + "\n".join(f"- {line}" for line in limits(record)),
+        "## Limits\n\n" + "\n".join(f"- {line}" for line in limits(record, prose)),
         "## Settings\n\n" + _settings(record["config"]),
         "## Citation\n\nThe method:\n\n" + CITATION + "\n\nThis set:\n\n" + _own_citation(record),
     ]
@@ -52,7 +52,7 @@ def _answerability(record: Record) -> str:
     found, asked = record["answerability"], record["config"].get("difficulty") or {}
     model = (asked.get("chat") or {}).get("model")
     told = (
-        f"{f'`{model}`' if model else 'A model'} read both contexts and picked C+ in {found['accuracy']:.3f} of its "
+        f"{code(model) if model else 'A model'} read both contexts and picked C+ in {found['accuracy']:.3f} of its "
         f"choices (95 % interval {found['low']:.3f} to {found['high']:.3f}; {found['rows']} pairs"
     )
     told += f", {asked['samples']} choices each)." if asked else ")."
@@ -69,7 +69,7 @@ def _family(record: Record) -> ModuleType:
 
 
 def _facts(record: Record) -> list[tuple[str, str]]:
-    splits = ", ".join(f"{name} {facts['rows']}" for name, facts in record["splits"].items())
+    splits = ", ".join(f"{prose(name)} {facts['rows']}" for name, facts in record["splits"].items())
     found = [("pairs (rows)", f"{record['rows']}: {splits}"), *_family(record).counted(record)]
     if record.get("key"):
         found.append(("dataset key", f"`{record['key']}` (tag `data-{record['key']}` where it is published)"))
@@ -83,12 +83,14 @@ def _loading(record: Record) -> str:
 
 def _labels(record: Record) -> str:
     counts = record["counts"]
-    judges = ", ".join(f"`{name or 'unknown'}` ({count} rows)" for name, count in counts["judge"].items())
-    verdicts = ", ".join(f"{name or 'none'} {count}" for name, count in counts["verdict"].items())
+    judges = ", ".join(f"{code(name)} ({count} rows)" for name, count in counts["judge"].items())
+    verdicts = ", ".join(f"{prose(name or 'none')} {count}" for name, count in counts["verdict"].items())
     lines = [*_family(record).labels(record), f"Judged by {judges}. Verdicts: {verdicts}."]
     text = "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1))
     if record["checks"]:
-        text += "\n\n" + _table(["check", "outcome", "rows"], record["checks"])
+        text += "\n\n" + _table(
+            ["check", "outcome", "rows"], [[prose(value) for value in check] for check in record["checks"]]
+        )
     return text
 
 
@@ -105,23 +107,23 @@ def _funnel(funnel: Sequence[Record]) -> str:
         return "Not on record."
     rows = []
     for line in funnel:
-        lost = [f"{reason} ({count})" for reason, count in line["dropped"].items()]
-        lost += [f"failed at {boundary} ({count})" for boundary, count in line["failed"].items()]
-        rows.append([line["stage"], line["rows_in"], line["kept"], line["rows_out"], "; ".join(lost) or "-"])
+        lost = [f"{prose(reason)} ({count})" for reason, count in line["dropped"].items()]
+        lost += [f"failed at {prose(boundary)} ({count})" for boundary, count in line["failed"].items()]
+        rows.append([prose(line["stage"]), line["rows_in"], line["kept"], line["rows_out"], "; ".join(lost) or "-"])
     text = _table(["stage", "rows in", "kept", "rows out", "dropped or failed"], rows)
     inside = [
-        f"- {line['stage']}: " + " -> ".join(f"{name} {count}" for name, count in line["steps"])
+        f"- {prose(line['stage'])}: " + " -> ".join(f"{prose(name)} {count}" for name, count in line["steps"])
         for line in funnel
         if line["steps"]
     ]
-    notes = [f"- {line['stage']}: {line['message']}" for line in funnel if line.get("message")]
+    notes = [f"- {prose(line['stage'])}: {prose(line['message'])}" for line in funnel if line.get("message")]
     extra = [part for part in ("\n".join(inside), "\n".join(notes)) if part]
     return "\n\n".join([text, *extra])
 
 
 def _baselines(record: Record) -> str:
     rows = [
-        [split, one["name"], f"{one['accuracy']:.3f}", f"{one['low']:.3f} to {one['high']:.3f}", one["n"]]
+        [prose(split), prose(one["name"]), f"{one['accuracy']:.3f}", f"{one['low']:.3f} to {one['high']:.3f}", one["n"]]
         for split, results in [("all", record["baselines"])]
         + [(name, facts["baselines"]) for name, facts in record["splits"].items()]
         for one in results
@@ -136,8 +138,8 @@ def _baselines(record: Record) -> str:
 def _sources(record: Record) -> str:
     rows = [
         [
-            f"`{one['source'] or 'unknown'}`" + (" **(benchmark)**" if one["benchmark"] else ""),
-            ", ".join(name or "unknown" for name in one["licences"]),
+            code(one["source"]) + (" **(benchmark)**" if one["benchmark"] else ""),
+            ", ".join(prose(name or "unknown") for name in one["licences"]),
             one["rows"],
         ]
         for one in record["sources"]
@@ -145,8 +147,8 @@ def _sources(record: Record) -> str:
     return _table(["source", "licence", "rows"], rows)
 
 
-def limits(record: Record) -> list[str]:
-    """What a user must know before trusting the set, derived from the record."""
+def limits(record: Record, shown: Callable[[Any], str] = str) -> list[str]:
+    """What a user must know before trusting the set, derived from the record; `shown` is how names are written."""
     counts, total = record["counts"], record["rows"]
     found: list[str] = _family(record).own_limits(record)
     if ruled := counts["judge"].get("rules", 0):
@@ -156,12 +158,12 @@ def limits(record: Record) -> list[str]:
     if unchecked := sum(count for _, outcome, count in record["checks"] if outcome == "not checked"):
         found.append(f"{unchecked} checks could not be run.")
     for part, results in [("the whole set", record["baselines"])] + [
-        (f"`{name}`", facts["baselines"]) for name, facts in record["splits"].items()
+        (f"`{shown(name)}`", facts["baselines"]) for name, facts in record["splits"].items()
     ]:
-        tilted = [one["name"] for one in results if not one["low"] <= 0.5 <= one["high"]]
+        tilted = [shown(one["name"]) for one in results if not one["low"] <= 0.5 <= one["high"]]
         if tilted:
             found.append(f"In {part} these blind baselines are not at chance: {', '.join(tilted)}.")
-    if benchmarks := [one["source"] for one in record["sources"] if one["benchmark"]]:
+    if benchmarks := [shown(one["source"]) for one in record["sources"] if one["benchmark"]]:
         found.append(f"Benchmark sources: {', '.join(benchmarks)}. Do not report results on them after training here.")
     if allowed := sum(one["rows"] for one in record["sources"] if BENCHMARK_MARK in one["source"]):
         found.append(f"{allowed} of {total} rows come from benchmarks and were let in by `allow_benchmarks: true`.")
@@ -183,8 +185,9 @@ def _settings(config: Record) -> str:
 
 def _own_citation(record: Record) -> str:
     key = record.get("key", "")
+    title = one_line(record["title"]).translate({ord(letter): None for letter in "{}`"})
     lines = [
-        f"  title        = {{{record['title']}}},",
+        f"  title        = {{{title}}},",
         f"  howpublished = {{{PLACE_OF_REPO}, made with contextrl-data}},",
     ]
     if key:

@@ -6,11 +6,11 @@ import errno
 import os
 import sys
 
-from rich.console import Console
 from rich.text import Text
 
 from contextrl_data.pipeline.cli import audit, builds, export, publish, tasks, training  # noqa: F401  (their commands hang themselves on the app)
 from contextrl_data.pipeline.cli.app import STOPPED, app
+from contextrl_data.pipeline.console import console
 from contextrl_data.pipeline.errors import ContextRLError
 
 __all__ = ["app", "main"]
@@ -27,7 +27,7 @@ def main() -> None:
             os._exit(STOPPED)  # threads that still wait for a model or a container would be waited for otherwise
         raise
     except ContextRLError as error:
-        Console(stderr=True).print(
+        console(stderr=True).print(
             Text("error: ", style="bold red") + Text(str(error)), soft_wrap=True, highlight=False
         )
         sys.exit(error.exit_code)
@@ -36,7 +36,7 @@ def main() -> None:
             raise
         line = f"cannot write {error.filename or 'to the disk'}: {error.strerror}"
         remedy = "free space or permissions there, or put the runs elsewhere with --set run.root=FOLDER"
-        Console(stderr=True).print(
+        console(stderr=True).print(
             Text("error: ", style="bold red") + Text(f"{line} — {remedy}"), soft_wrap=True, highlight=False
         )
         sys.exit(2)

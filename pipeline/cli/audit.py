@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from contextrl_data.pipeline import config as configs
 from contextrl_data.pipeline.cli.app import SetOption, app
+from contextrl_data.pipeline.console import console
 
 
 @app.command(rich_help_panel="Judge and hand on")
@@ -41,4 +41,4 @@ def audit(
     from contextrl_data.stages.audit.config import AuditConfig
 
     loaded = configs.load(AuditConfig, configs.find(config) if config else None, settings or [])
-    raise typer.Exit(audit_command(dataset, loaded, Console(), json_file=json, card=write_card, strict=strict))
+    raise typer.Exit(audit_command(dataset, loaded, console(), json_file=json, card=write_card, strict=strict))

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from contextrl_data.pipeline import config as configs
 from contextrl_data.pipeline.cli.app import (
@@ -20,6 +19,7 @@ from contextrl_data.pipeline.cli.app import (
     resumable,
     run_settings,
 )
+from contextrl_data.pipeline.console import console, say
 from contextrl_data.pipeline.errors import ConfigError
 
 PlanOption = Annotated[
@@ -72,10 +72,10 @@ def build_coding(
 
     loaded = configs.load(CodingConfig, configs.find(config), run_settings(settings, executor))
     if planned(plan, json):
-        plan_coding_pairs(loaded, Console(), json)
+        plan_coding_pairs(loaded, console(), json)
         return
     with resumable():
-        code = build_coding_pairs(loaded, Console())
+        code = build_coding_pairs(loaded, console())
     raise typer.Exit(code)
 
 
@@ -107,10 +107,10 @@ def build_images(
 
     loaded = configs.load(ImagesConfig, configs.find(config), settings or [])
     if planned(plan, json):
-        plan_image_pairs(loaded, Console(), json)
+        plan_image_pairs(loaded, console(), json)
         return
     with resumable():
-        code = build_image_pairs(loaded, Console())
+        code = build_image_pairs(loaded, console())
     raise typer.Exit(code)
 
 
@@ -129,7 +129,7 @@ def status(
     """
     from contextrl_data.pipeline.status import show_status
 
-    show_status(root, run, Console())
+    show_status(root, run, console())
 
 
 @app.command(rich_help_panel="Look")
@@ -154,8 +154,8 @@ def report(
     """
     from contextrl_data.stages.report import report_command
 
-    path = report_command(root, run, out, pairs, max_size * 1_000_000, say=typer.echo)
-    typer.echo(f"report: {path}")
+    path = report_command(root, run, out, pairs, max_size * 1_000_000, say=say)
+    say(f"report: {path}")
 
 
 @app.command(rich_help_panel="Look")
@@ -170,5 +170,5 @@ def doctor() -> None:
     from contextrl_data.stages.doctor import diagnose, show
 
     checks = [*diagnose(), *check_images()]
-    show(checks, Console())
+    show(checks, console())
     raise typer.Exit(1 if any(check.state == "fail" for check in checks) else 0)

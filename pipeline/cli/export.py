@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from contextrl_data.pipeline.cli.app import app
+from contextrl_data.pipeline.console import say
 
 
 class Tasks(StrEnum):
@@ -42,4 +43,4 @@ def export(
 
     done = export_view(dataset, view, out, tasks.value, overwrite)
     for file in done.files:
-        typer.echo(f"{file['split']}: {file['rows']:,} rows in {done.folder / file['id']}")
+        say(f"{file['split']}: {file['rows']:,} rows in {done.folder / file['id']}")

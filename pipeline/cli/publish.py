@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from contextrl_data.pipeline.cli.app import app, resumable
+from contextrl_data.pipeline.console import console
 
 
 @app.command(rich_help_panel="Judge and hand on")
@@ -62,6 +62,6 @@ def publish(
         silence=timeout,
     )
     with resumable():
-        outcome = run(request, Console())
+        outcome = run(request, console())
     if dry_run and outcome.report.refusal:
         raise typer.Exit(2)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from contextrl_data.pipeline.cli.app import DEFAULT_ROOT, RootOption, app, resumable
+from contextrl_data.pipeline.console import say
 from contextrl_data.pipeline.errors import ConfigError
 
 
@@ -43,4 +44,4 @@ def tasks(
         )  # fmt: skip
     told = ", ".join(f"{count} {split}" for split, count in counts.items())
     lost = "".join(f"; left out: {count} {reason}" for reason, count in sorted(left_out.items()))
-    typer.echo(f"{told}{lost}\nwritten to {output}")
+    say(f"{told}{lost}\nwritten to {output}")

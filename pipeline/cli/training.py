@@ -9,6 +9,7 @@ import typer
 
 from contextrl_data.pipeline import config as configs
 from contextrl_data.pipeline.cli.app import ConfigOption, SetOption, app, resumable
+from contextrl_data.pipeline.console import say
 
 
 @app.command(rich_help_panel="Train")
@@ -46,8 +47,8 @@ def train(
         result = run_train(loaded, resume=resume)
     scores = {"selection accuracy": result.selection_after, "task reward": result.reward}
     told = ", ".join(f"{name} {value:.3f}" for name, value in scores.items() if value is not None)
-    typer.echo(f"{result.objective}: {result.steps} steps in {result.seconds:.0f} s{', ' + told if told else ''}")
-    typer.echo(f"model: {loaded.output / 'model'}")
+    say(f"{result.objective}: {result.steps} steps in {result.seconds:.0f} s{', ' + told if told else ''}")
+    say(f"model: {loaded.output / 'model'}")
 
 
 @app.command(rich_help_panel="Train")
@@ -74,8 +75,8 @@ def probe(
         for key, value in (("model", model), ("pairs.dataset", dataset), ("server.url", server))
     ]
     loaded = configs.load(ProbeConfig, None, [*named, *(settings or [])])
-    typer.echo(table(run_probe(loaded)))
-    typer.echo(f"written to {loaded.output}")
+    say(table(run_probe(loaded)))
+    say(f"written to {loaded.output}")
 
 
 @app.command(rich_help_panel="Train")
@@ -98,5 +99,5 @@ def compare(
     loaded = configs.load(CompareConfig, configs.find(config), settings or [])
     with resumable("add --resume to go on from the last checkpoint"):
         rows = run_compare(loaded, resume=resume)
-    typer.echo(table(rows))
-    typer.echo(f"written to {loaded.output}")
+    say(table(rows))
+    say(f"written to {loaded.output}")

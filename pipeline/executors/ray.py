@@ -99,9 +99,10 @@ def connect(settings: RaySettings) -> Any:
             configure_logging=False,
             include_dashboard=False if address is None else None,
         )
-    except (ConnectionError, ValueError) as error:
+    except Exception as error:  # a node that is too slow to start is a bare `Exception` there
+        said = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise SetupError(
-            f"no Ray cluster answers at {settings.address!r} ({str(error).splitlines()[0][:200]})",
+            f"no Ray cluster answers at {settings.address!r} ({said})",
             "start one (`ray start --head`), or let the build start its own: --set run.ray.address=local",
         ) from error
     return ray

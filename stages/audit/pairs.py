@@ -12,6 +12,7 @@ from contextrl_data.pipeline.errors import InputError
 from contextrl_data.pipeline.stage import Row
 from contextrl_data.stages.audit.config import Columns
 from contextrl_data.stages.audit.reading import Opened
+from contextrl_data.stages.inside import read_inside
 
 _PLAIN = ("pair", "group", "split", "question", "correct_first", "licence", "source")
 _CONTEXTS = ("context", "image", "embedding")
@@ -93,7 +94,13 @@ class ColumnMap:
         return [name for name in dict.fromkeys(tops) if name in self._there]
 
     def pair(self, row: Row, split: str, number: int) -> Pair | None:
-        """The row as a pair, or None where its answer or one of its contexts is missing."""
+        """The row as a pair, or None where its answer or one of its contexts is missing or has no readable form."""
+        try:
+            return self._pair(row, split, number)
+        except RecursionError:  # lists in lists in lists, as nobody writes a context
+            return None
+
+    def _pair(self, row: Row, split: str, number: int) -> Pair | None:
         parts = {kind: both for kind in self.kinds if (both := self._both(row, kind)) is not None}
         answer = as_text(value_at(row, self.columns.answer))
         if not answer.strip() or len(parts) < len(self.kinds):
@@ -154,7 +161,7 @@ def as_text(value: Any) -> str:
 
 
 def image_bytes(value: Any, base: Path | None) -> bytes:
-    """An encoded image as it was stored; empty where it cannot be read."""
+    """An encoded image as it was stored; empty where it cannot be read, or lies outside the dataset's folder."""
     path = None
     if isinstance(value, Mapping):
         value, path = value.get("bytes"), value.get("path")
@@ -164,7 +171,7 @@ def image_bytes(value: Any, base: Path | None) -> bytes:
     if not path or base is None:
         return b""
     try:
-        return (base / path).read_bytes()
+        return read_inside(base, str(path))
     except (OSError, ValueError):
         return b""
 

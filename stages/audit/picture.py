@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from contextrl_data.pipeline.errors import MissingExtra
 from contextrl_data.stages.audit.words import digest
+from contextrl_data.stages.pixels import MAX_PIXELS
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -29,7 +30,7 @@ Plane = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image as the checks see it. `values` is empty where it could not be decoded."""
+    """An image as the checks see it. `values` is empty where it could not be decoded, or is too large to be."""
 
     key: str
     """Digest of the decoded pixels, so that another file of the same picture has the same key."""
@@ -78,6 +79,8 @@ def _open(data: bytes) -> tuple[Image.Image, Image.Image] | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # damaged metadata is one of the things that are measured
             image = Image.open(io.BytesIO(data))
+            if image.width * image.height > MAX_PIXELS:
+                return None
             image.load()
             return image, image.convert("RGB")
     except Exception:  # Pillow raises whatever its decoders do (OSError, ValueError, SyntaxError, struct.error, ...)

@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 from contextrl_data.pipeline.errors import InputError
 from contextrl_data.pipeline.stage import Row
 from contextrl_data.stages.audit.config import AuditConfig
+from contextrl_data.stages.inside import is_inside
+from contextrl_data.stages.lines import LONGEST_LINE, split_lines
 
 BATCH = 50
 """Rows that are read and measured at once: contexts are heavy."""
@@ -100,9 +102,12 @@ def _listed(folder: Path) -> list[Path]:
     """The files of a dataset of ours: beside them a folder may hold views, which are the same pairs again."""
     try:
         record = orjson.loads((folder / "provenance.json").read_bytes())
-        files = [folder / file["id"] for file in record["files"]]
+        names = [str(file["id"]) for file in record["files"]]
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError):
         return []
+    if outside := [name for name in names if not is_inside(name)]:
+        raise InputError(f"the record names a file outside the dataset: {outside[0]}", "export the dataset again")
+    files = [folder / name for name in names]
     if missing := [file for file in files if not file.is_file()]:
         raise InputError(f"{missing[0]} is missing, and provenance.json lists it", "export the dataset again")
     return files
@@ -156,7 +161,11 @@ def _json_rows(path: Path) -> Iterator[Row]:
                 yield from (_row(path, place, value) for place, value in enumerate(whole, 1))
                 return
             file.seek(0)
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(split_lines(file), 1):
+                if line is None:
+                    raise InputError(
+                        f"{path}, row {number} is longer than {LONGEST_LINE} bytes", "shorten it, or leave it out"
+                    )
                 if line.strip():
                     yield _row(path, number, orjson.loads(line))
     except orjson.JSONDecodeError as error:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from contextrl_data.stages.audit.result import AuditResult, Finding, Guess
+from contextrl_data.stages.markdown import prose
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -102,11 +103,11 @@ def audit_section(record: Record) -> str:
     lines.append("|---|---|---:|---|---:|---:|---|")
     for one in record["guesses"]:
         numbers = _numbers(Guess(**one))
-        note = f" ({one['note']})" if one["note"] else ""
+        note = f" ({prose(one['note'])})" if one["note"] else ""
         lines.append(
             f"| {one['name']} | {WHAT.get(one['name'], '')} | {' | '.join(numbers)} | {one['verdict']}{note} |"
         )
-    found = [f"- {one['level']}: {_told(Finding(**one))}" for one in record["findings"]]
+    found = [f"- {one['level']}: {_excerpt(_told(Finding(**one)))}" for one in record["findings"]]
     parts = [
         f"`contextrl-data audit` of {record['rows']:,} rows, {record['pairs']:,} undirected pairs and "
         f"{record['clusters']:,} independent clusters: {verdict}.",
@@ -115,13 +116,13 @@ def audit_section(record: Record) -> str:
         f"all guessers, is below {record['alpha']:g}: on a clean set any alarm at all is that improbable.",
         "\n".join(found) if found else "No duplicates, nothing of the given benchmark lists, no missing licences.",
         *_balance_lines(record["balance"]),
-        *record["notes"],
+        *map(prose, record["notes"]),
     ]
     if record["ignored"]:
         parts.append(f"Told to ignore: {', '.join(record['ignored'])}.")
-    return "\n\n".join(_plain(part) for part in parts)
+    return "\n\n".join(parts)
 
 
-def _plain(text: str) -> str:
-    """Ids come from the data: no HTML, which a card would render."""
-    return text.replace("<", "&lt;")
+def _excerpt(text: str) -> str:
+    """Ids come from the data: a finding is text, and as long as its examples are many."""
+    return "; ".join(prose(part) for part in text.split("; "))

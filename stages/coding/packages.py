@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -28,6 +27,7 @@ from contextrl_data.stages.coding.sandbox import SandboxConfig, connect
 from contextrl_data.stages.coding.suite import Outcomes, pytest_command, run_probe, run_suite
 from contextrl_data.stages.coding.syntax import parse
 from contextrl_data.stages.coding.task_rows import PACKAGE
+from contextrl_data.stages.coding.unpack import unpack
 
 if TYPE_CHECKING:
     import docker
@@ -217,19 +217,6 @@ class Packages(Sandboxed, Source[PackagesConfig]):
             "coverage": coverage(trace, tests),
         }
         return Keep([row])
-
-
-def unpack(archive: Path, folder: Path) -> Path:
-    """Unpack a source archive; links and paths that lead out of the folder are refused."""
-    try:
-        with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter="data")
-    except (tarfile.TarError, OSError) as error:
-        raise InputError(f"{archive.name} cannot be unpacked: {error}", "pin another version") from None
-    inside = sorted(path for path in folder.iterdir() if path.is_dir())
-    if len(inside) != 1:
-        raise InputError(f"{archive.name} holds {len(inside)} folders at its top, not one", "pin another version")
-    return inside[0]
 
 
 def sources(root: Path, spec: PackageSpec) -> list[Row]:

@@ -218,7 +218,7 @@ class Sandbox:
         """Tell a killed command from a container that is going down with it, which Docker notices a little later."""
         if time.monotonic() - self._started >= self.config.ttl_seconds - 1:
             return True
-        for pause in (0.0, 0.3):
+        for pause in (0.0, 0.3, 1.0):  # on a machine that is very busy, the last one too is needed now and then
             time.sleep(pause)
             try:
                 with charged_to_docker("looking at a container"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,26 @@ from pydantic import Field
 from contextrl_data.pipeline.errors import InputError, SetupError
 from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Drop, Outcome, Row, Source, StageConfig
+from contextrl_data.stages.batches import batch_rows
 from contextrl_data.stages.coding.tasksets_columns import COLUMNS, REQUIRED, columns_of, task_of
+from contextrl_data.stages.lines import LONGEST_LINE, split_lines
 from contextrl_data.stages.rows import TASK
 from contextrl_data.stages.set_size import set_outlook
 
 SUFFIXES = {".jsonl", ".json", ".parquet"}
+LONGEST_ID = 500
+"""Characters; ids stand in lists, logs and reports."""
+LARGEST_LIST = 1 << 30
+"""Bytes of a file that is one JSON list: it is read whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """A row that is none: why, and what a person is told where the file begins with it."""
+
+    reason: str
+    told: str
+    remedy: str = "give one JSON object a line, one for each task"
 
 
 class TaskSetConfig(StageConfig):
@@ -81,14 +97,21 @@ class TaskSets(Source[TaskSetConfig]):
         seen: set[str] = set()
         columns: dict[str, str] | None = None
         for number, raw in enumerate(islice(self._rows(), self.config.limit)):
+            if isinstance(raw, Bad):
+                if columns is None:  # not even the first row: it is no task set
+                    raise InputError(raw.told, raw.remedy)
+                yield _new(f"row-{number}", number, seen), Drop(raw.reason)
+                continue
             if columns is None:
                 columns = self._columns(raw)
-            identity = str(raw.get(columns["id"]) or f"row-{number}")
-            if identity in seen:
-                yield f"{identity}#{number}", Drop("id comes twice")
-                continue
-            seen.add(identity)
-            yield identity, task_of(raw, columns, self.config)
+            known = raw.get(columns["id"])
+            identity = str(known) if isinstance(known, str | int) and known else f"row-{number}"
+            if len(identity) > LONGEST_ID:
+                yield _new(f"row-{number}", number, seen), Drop("id is too long")
+            elif identity in seen:
+                yield _new(identity, number, seen), Drop("id comes twice")
+            else:
+                yield _new(identity, number, seen), task_of(raw, columns, self.config)
         if columns is None:
             raise InputError(f"{self.config.path} holds no rows", "give a file or split with tasks in it")
 
@@ -113,7 +136,7 @@ class TaskSets(Source[TaskSetConfig]):
             )
         return columns
 
-    def _rows(self) -> Iterator[Row]:
+    def _rows(self) -> Iterator[Row | Bad]:
         path = Path(self.config.path)
         if not _is_local(path):
             yield from self._hub_rows()
@@ -152,44 +175,59 @@ def _check_local(path: Path) -> None:
         raise InputError(f"{path} is no task file", "give a .jsonl, .json or .parquet file")
 
 
-def _parquet_rows(path: Path) -> Iterator[Row]:
+def _new(identity: str, number: int, seen: set[str]) -> str:
+    """An id that no row has had; what comes again is told apart by its place."""
+    found = identity if identity not in seen else f"{identity}#{number}"
+    while found in seen:
+        found += "#"
+    seen.add(found)
+    return found
+
+
+def _parquet_rows(path: Path) -> Iterator[Row | Bad]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    bad = Bad("row cannot be decoded", f"{path} holds text that is no UTF-8", "mend the file")
     try:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=64):
-                yield from batch.to_pylist()
+                for row in batch_rows(batch):
+                    yield bad if row is None else row
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path} cannot be read as parquet: {error}", "give a whole parquet file") from None
 
 
-def _json_rows(path: Path) -> Iterator[Row]:
+def _json_rows(path: Path) -> Iterator[Row | Bad]:
     """One object a line, or one list of objects."""
     with path.open("rb") as file:
         if file.read(64).lstrip()[:1] == b"[":
-            file.seek(0)
-            for number, row in enumerate(_loads(file.read(), path, 1)):
-                yield _mapping(row, path, number + 1)
+            yield from _list_rows(path)
             return
         file.seek(0)
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                yield _mapping(_loads(line, path, number), path, number)
+        for number, line in enumerate(split_lines(file), 1):
+            if line is None:
+                told = f"{path}, line {number}, is longer than {LONGEST_LINE} bytes"
+                yield Bad("row is too large", told)
+            elif line.strip():
+                try:
+                    yield _mapping(orjson.loads(line), path, number)
+                except orjson.JSONDecodeError as error:
+                    yield Bad("row is not JSON", f"{path}, line {number}, is no JSON: {error}")
 
 
-def _loads(data: bytes, path: Path, number: int) -> Any:
+def _list_rows(path: Path) -> Iterator[Row | Bad]:
+    if path.stat().st_size > LARGEST_LIST:
+        raise InputError(f"{path} is one JSON list of more than {LARGEST_LIST} bytes", "write one object a line")
     try:
-        return orjson.loads(data)
+        rows = orjson.loads(path.read_bytes())
     except orjson.JSONDecodeError as error:
-        raise InputError(
-            f"{path}, line {number}, is no JSON: {error}", "give one JSON object a line, one for each task"
-        ) from None
+        raise InputError(f"{path}, line 1, is no JSON: {error}", "give one JSON object a line") from None
+    yield from (_mapping(row, path, number) for number, row in enumerate(rows, 1))
 
 
-def _mapping(row: Any, path: Path, number: int) -> Row:
-    if not isinstance(row, dict):
-        raise InputError(
-            f"{path}, row {number}, is {type(row).__name__}, not an object", "give one JSON object for each task"
-        )
-    return row
+def _mapping(row: Any, path: Path, number: int) -> Row | Bad:
+    if isinstance(row, dict):
+        return row
+    told = f"{path}, row {number}, is {type(row).__name__}, not an object"
+    return Bad("row is not a mapping", told, "give one JSON object for each task")

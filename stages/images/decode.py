@@ -7,12 +7,12 @@ import warnings
 from typing import TYPE_CHECKING
 
 from contextrl_data.pipeline.errors import MissingExtra
+from contextrl_data.stages.pixels import MAX_PIXELS
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MAX_PIXELS = 80_000_000
-"""Pixels above which a picture is not decoded: 240 MB as RGB, and below Pillow's own alarm."""
+__all__ = ["MAX_PIXELS", "BadImage", "decode_rgb"]
 
 
 class BadImage(Exception):

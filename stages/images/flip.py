@@ -96,8 +96,14 @@ class Flip(Map[FlipConfig]):
     def _vote(self, row: Row, uri: str, options: Sequence[str], side: int, vote: int) -> str:
         shown = list(options)
         random.Random(seed_of(self.config.seed, row["id"], side, vote)).shuffle(shown)
-        listed = "\n".join(f"{letter}. {option}" for letter, option in zip(_LETTERS, shown, strict=False))
-        text = PROMPT.replace("{options}", listed).replace("{question}", row["first"]["question"])
+        # On one line each: a line break inside an option would make two of it.
+        listed = "\n".join(
+            f"{letter}. {' '.join(option.split())}" for letter, option in zip(_LETTERS, shown, strict=False)
+        )
+        filled = {"options": listed, "question": row["first"]["question"]}
+        text = re.sub(
+            r"\{(options|question)\}", lambda found: filled[found[1]], PROMPT
+        )  # what is filled in stays as it is
         content = [{"type": "image_url", "image_url": {"url": uri}}, {"type": "text", "text": text}]
         messages: list[Row] = [{"role": "user", "content": content}]
         return self._client.ask(messages, _reader(shown), row=row["id"], sample=vote).value

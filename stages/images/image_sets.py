@@ -17,9 +17,12 @@ from contextrl_data.pipeline.stage import Drop, Keep, Outcome, Row, Source, Stag
 from contextrl_data.stages.images.rows import QUESTION
 from contextrl_data.stages.images.sources.columns import Found, Unusable, read_row
 from contextrl_data.stages.images.sources.inspect import Limits, inspect
-from contextrl_data.stages.images.sources.readers import BAD_LINE, open_set
+from contextrl_data.stages.images.sources.readers import BAD_LINE, LONG_LINE, open_set
 from contextrl_data.stages.images.sources.spec import Domain, ImageSetSpec
 from contextrl_data.stages.set_size import set_outlook
+
+LONGEST_ID = 500
+"""Characters; ids stand in lists, logs and reports."""
 
 
 class ImageSetsConfig(StageConfig):
@@ -66,21 +69,22 @@ class ImageSets(Source[ImageSetsConfig]):
 
     def items(self) -> Iterator[tuple[str, Outcome]]:
         """Set by set, row by row. A row's id is the set's own where it has one, and unique; else its place."""
+        seen: set[str] = set()
         for spec in self.config.read:
             name = spec.name or spec.path
-            seen: set[str] = set()
             for number, raw in enumerate(open_set(spec).rows()):
                 if spec.limit is not None and number >= spec.limit:
                     break
-                if raw is BAD_LINE:
-                    yield f"{name}-{number}", Drop("row cannot be read")
+                if raw is BAD_LINE or raw is LONG_LINE:
+                    reason = "row cannot be read" if raw is BAD_LINE else "row is too large"
+                    yield _row_id(name, "", number, seen), Drop(reason)
                     continue
                 found = read_row(raw, spec)
                 own = found.own_id if isinstance(found, Found) else ""
-                row_id = (
-                    f"{name}-{own}" if own and own not in seen else f"{name}-{number}" + ("-repeated" if own else "")
-                )
-                seen.add(own)
+                row_id = _row_id(name, own, number, seen)
+                if len(own) > LONGEST_ID:
+                    yield row_id, Drop("id is too long")
+                    continue
                 yield row_id, self._outcome(row_id, found, spec)
 
     def _outcome(self, row_id: str, found: Found | Unusable, spec: ImageSetSpec) -> Outcome:
@@ -89,6 +93,17 @@ class ImageSets(Source[ImageSetsConfig]):
         if reason := inspect(found.data, self.config.limits()):
             return Drop(reason)
         return Keep([_question(row_id, found, spec)])
+
+
+def _row_id(name: str, own: str, number: int, seen: set[str]) -> str:
+    """The row's own id where it is new, else its place; one that another row has taken already is told apart."""
+    wanted = f"{name}-{own}" if own and len(own) <= LONGEST_ID else f"{name}-{number}"
+    if wanted in seen:
+        wanted = f"{name}-{number}-repeated" if own else f"{name}-{number}-placed"
+    while wanted in seen:
+        wanted += "-again"
+    seen.add(wanted)
+    return wanted
 
 
 def _question(row_id: str, found: Found, spec: ImageSetSpec) -> Row:

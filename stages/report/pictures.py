@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contextrl_data.pipeline.errors import MissingExtra
+from contextrl_data.stages.pixels import MAX_PIXELS
 
 LEAST, MOST = 1_500, 60_000
 """Bounds of the bytes that one picture may take."""
@@ -58,7 +59,7 @@ def budget_of(max_bytes: int, pictures: int) -> int:
 
 
 def picture(data: bytes, budget: int, thumbnail: int | None = None) -> Picture | None:
-    """The original within `budget` bytes, else a thumbnail within `thumbnail`, which is `budget` by default; None where the bytes are no picture that Pillow can read.
+    """The original within `budget` bytes, else a thumbnail within `thumbnail`, which is `budget` by default; None where the bytes are no picture that Pillow can read, or too large a one.
 
     Raises:
         MissingExtra: Pillow is not installed.
@@ -70,6 +71,8 @@ def picture(data: bytes, budget: int, thumbnail: int | None = None) -> Picture |
     try:
         with Image.open(io.BytesIO(data)) as image:
             width, height = image.size
+            if width * height > MAX_PIXELS:
+                return None
             mime = AS_IT_IS.get(image.format or "")
             if mime and len(data) <= budget:
                 image.verify()

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from rich.console import Console
 from transformers import PrinterCallback, TrainerCallback
 
+from contextrl_data.pipeline.console import console
 from contextrl_data.stages.train.config import TrainConfig
 from contextrl_data.stages.train.folder import RunFolder
 from contextrl_data.stages.train.selection import accuracy
@@ -39,7 +39,7 @@ class RunLog(TrainerCallback):  # type: ignore[misc]
         self.folder = folder
         self.assembly = assembly
         self.eval_every = eval_every
-        self.console = Console(stderr=True, highlight=False)
+        self.console = console(stderr=True, highlight=False)
 
     def install(self) -> None:
         """Take the place of transformers' own printing."""
@@ -96,14 +96,12 @@ def write_card(config: TrainConfig, folder: RunFolder, result: TrainResult) -> N
         ("optimizer steps", result.steps),
         ("pairs dropped as too long", result.dropped_pairs),
     ]
+    head = {"base_model": config.model, "library_name": "transformers", "tags": ["contextrl", "grpo", "trl"]}
     settings = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
     table = "\n".join(f"| {name} | {value:.4g} |" for name, value in rows if value is not None)
     (model / "README.md").write_text(
         f"""---
-base_model: {config.model}
-library_name: transformers
-tags: [contextrl, grpo, trl]
----
+{yaml.safe_dump(head, sort_keys=False)}---
 # {config.model} trained with objective `{config.objective}`
 
 Trained by contextrl-data, run `{result.key}`; pairs `{data["pairs"]}`, tasks `{data["tasks"]}`.

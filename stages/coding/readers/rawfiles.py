@@ -16,17 +16,19 @@ import zstandard
 
 from contextrl_data.pipeline.errors import InputError
 from contextrl_data.pipeline.stage import Row
+from contextrl_data.stages.batches import batch_rows
 from contextrl_data.stages.coding.readers.decode import loads
 from contextrl_data.stages.coding.readers.found import Unusable
 from contextrl_data.stages.coding.readers.in_arrow import rows_in_arrow
 from contextrl_data.stages.coding.readers.zstd_frames import is_whole
+from contextrl_data.stages.lines import split_lines
 
-CHUNK = 1 << 20
 BATCH = 128
 """Parquet rows decoded at a time: trajectories are long."""
 ROWS = (".parquet", ".jsonl", ".jsonl.zst", ".ndjson", ".json")
 RUNS = (".traj", ".traj.json", ".traj.zst", ".traj.json.zst")
 SKIPPABLE_HEADER = b"\x2a\x4d\x18"
+LARGEST_WINDOW = 128 << 20
 CUT = Unusable("file is cut short")
 DAMAGED = Unusable("file is damaged")
 
@@ -79,7 +81,8 @@ def _open(path: Path) -> IO[bytes]:
     if head != zstandard.FRAME_HEADER and head[1:] != SKIPPABLE_HEADER:
         handle.close()
         raise InputError(f"{path} is not a zstd file", "name the file by what it is, or download it again")
-    decoder = zstandard.ZstdDecompressor(max_window_size=1 << 31)
+    # zstd's own bound: a larger window, which a frame of a few bytes can ask for, is memory for nothing.
+    decoder = zstandard.ZstdDecompressor(max_window_size=LARGEST_WINDOW)
     return decoder.stream_reader(handle, read_across_frames=True, closefd=True)
 
 
@@ -141,21 +144,6 @@ def _line(line: bytes | None) -> Row | Unusable:
         return fault
 
 
-def split_lines(handle: IO[bytes], max_bytes: int) -> Iterator[bytes | None]:
-    """Lines without their ends; None for one longer than `max_bytes`, which is never held whole."""
-    held: list[bytes] = []
-    size = 0
-    while chunk := handle.read(CHUNK):
-        first, *rest = chunk.split(b"\n")
-        size += len(first)
-        held = [*held, first] if not held or size <= max_bytes else [b""]
-        for piece in rest:
-            yield b"".join(held) if size <= max_bytes else None
-            held, size = [piece], len(piece)
-    if size:
-        yield b"".join(held) if size <= max_bytes else None
-
-
 def _parquet(path: Path, name: str, messages: str) -> Iterator[Raw]:
     try:
         file = pq.ParquetFile(path)
@@ -168,7 +156,7 @@ def _parquet(path: Path, name: str, messages: str) -> Iterator[Raw]:
                 for row in _batch_rows(batch, messages):
                     number += 1
                     yield f"{name}:{number}", row
-        except (pa.ArrowInvalid, OSError):
+        except (pa.ArrowException, OSError):
             yield f"{name}:{number + 1}", DAMAGED
 
 
@@ -184,10 +172,9 @@ def _ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 def _batch_rows(batch: pa.RecordBatch, messages: str) -> Iterator[Row | Unusable]:
     try:
         in_arrow = rows_in_arrow(batch, messages)
-        yield from in_arrow if in_arrow is not None else batch.to_pylist()
-    except (ValueError, OverflowError):  # bytes that are no UTF-8, dates out of range: find out whose
-        for index in range(batch.num_rows):
-            try:
-                yield from batch.slice(index, 1).to_pylist()
-            except (ValueError, OverflowError):
-                yield Unusable("row cannot be decoded")
+    except (ValueError, OverflowError):
+        in_arrow = None
+    if in_arrow is not None:
+        yield from in_arrow
+    else:
+        yield from (Unusable("row cannot be decoded") if row is None else row for row in batch_rows(batch))

@@ -9,6 +9,7 @@ import numpy as np
 
 from contextrl_data.pipeline.stage import Row
 from contextrl_data.stages.coding.readers.found import Message, Unusable
+from contextrl_data.stages.coding.readers.identity import LONGEST_ID
 from contextrl_data.stages.coding.readers.in_arrow import MessagesInArrow
 
 MANY_FORMATS = {"swe-smith"}
@@ -44,6 +45,7 @@ class Names:
             Unusable: it is a copy of a run that was read before.
         """
         instance = row["instance_id"]
+        own = own if len(own) <= LONGEST_ID else ""
         if (instance, content) in self._contents:
             raise Unusable("duplicate trajectory")
         self._contents.add((instance, content))
@@ -57,5 +59,7 @@ class Names:
             name = f"{name}.{content[:8]}" if own else f"{instance}.{content}"
             if name in self._runs:
                 name = f"{name}.{content}"
+            while name in self._runs:  # one text under one id, as the run of several instances
+                name += "+"
         self._runs[name] = run
         return name

@@ -16,6 +16,7 @@ import orjson
 
 from contextrl_data.pipeline.stage import Row
 from contextrl_data.stages.images.sources.spec import ImageSetSpec
+from contextrl_data.stages.inside import Outside, TooLarge, read_inside
 
 FOLDER = "\0folder"
 """Key under which a reader tells where the paths of a row begin."""
@@ -138,15 +139,20 @@ def _from_text(text: str, folder: Path | None) -> tuple[bytes, str | None] | Unu
     if text.startswith("data:"):
         return _decoded(text.partition(",")[2])
     if folder is not None and len(text) < 1024 and "\0" not in text:
-        wanted = folder / text
+        named = bool(PurePosixPath(text).suffix)  # base64 has no dot
         try:
-            inside = wanted.resolve().is_relative_to(folder.resolve())
-            if inside and wanted.is_file():
-                return wanted.read_bytes(), PurePosixPath(text).name
+            return read_inside(folder, text), PurePosixPath(text).name
+        except Outside:
+            if named:
+                return Unusable("image path leaves the folder")
+        except TooLarge:
+            return Unusable("image file is too large")
+        except FileNotFoundError:
+            if named:
+                return Unusable("image file is missing")
         except (OSError, RuntimeError, ValueError):
-            return Unusable("image file cannot be read")
-        if PurePosixPath(text).suffix:
-            return Unusable("image file is missing" if inside else "image path leaves the folder")
+            if named:
+                return Unusable("image file cannot be read")
     return _decoded(text)
 
 

@@ -15,11 +15,16 @@ import pyarrow.parquet as pq
 from contextrl_data.pipeline.errors import InputError, SetupError
 from contextrl_data.pipeline.stage import Row
 from contextrl_data.pipeline.store import sha256_file
+from contextrl_data.stages.batches import batch_rows
 from contextrl_data.stages.images.sources.columns import FOLDER
 from contextrl_data.stages.images.sources.spec import ImageSetSpec
+from contextrl_data.stages.lines import split_lines
 
 BAD_LINE: Row = {}
 """Stands for a row that cannot be read at all; compared by identity."""
+
+LONG_LINE: Row = {}
+"""Stands for a row that is too large to be read; compared by identity."""
 
 SUFFIXES = (".parquet", ".jsonl", ".ndjson")
 
@@ -32,7 +37,7 @@ class RawSet(Protocol):
         ...
 
     def rows(self) -> Iterator[Row]:
-        """Rows as they come, in a fixed order; `BAD_LINE` for one that cannot be read."""
+        """Rows as they come, in a fixed order; `BAD_LINE` or `LONG_LINE` for one that cannot be read."""
         ...
 
 
@@ -82,9 +87,9 @@ class LocalSet:
         for file in self.files():
             rows = _parquet(file) if file.suffix == ".parquet" else _lines(file)
             for row in rows:
-                if row is not BAD_LINE and "image" not in row and "file_name" in row:
+                if "image" not in row and "file_name" in row:
                     row["image"] = row["file_name"]  # the way of `datasets`' image folders
-                yield row if row is BAD_LINE else {**row, FOLDER: file.parent}
+                yield row if row is BAD_LINE or row is LONG_LINE else {**row, FOLDER: file.parent}
 
 
 def _parquet(file: Path) -> Iterator[Row]:
@@ -92,14 +97,18 @@ def _parquet(file: Path) -> Iterator[Row]:
     try:
         with pq.ParquetFile(file) as opened:
             for batch in opened.iter_batches(batch_size=16):
-                yield from batch.to_pylist()
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+                for row in batch_rows(batch):
+                    yield BAD_LINE if row is None else row
+    except (OSError, pa.ArrowException) as error:
         raise InputError(f"sets: cannot read {file}: {error}", "check that it is a whole parquet file") from error
 
 
 def _lines(file: Path) -> Iterator[Row]:
     with file.open("rb") as lines:
-        for line in lines:
+        for line in split_lines(lines):
+            if line is None:
+                yield LONG_LINE
+                continue
             if not line.strip():
                 continue
             try:
