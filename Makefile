@@ -1,6 +1,6 @@
 # Two commands set everything up: `make demo` runs the main job, `make test` passes the tests.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-train test-views lint docs bench bench-train clean
+.PHONY: help setup demo test test-train test-views lint docs bench bench-train chaos clean
 BIN := .venv/bin
 
 help: ## Show this list
@@ -41,6 +41,12 @@ bench-train: setup ## Print what training is measured by: learning over three se
 	@bash .dev/venv.sh bench
 	@$(BIN)/python -m pytest tests/stages/train -m '' -s
 	@$(BIN)/python tests/benchmarks/bench_train_logits.py
+
+FAULTS ?= 200
+SEED ?= 1
+chaos: setup ## Strike builds with FAULTS=200 faults (kills, full disks, failing servers), resume, and compare every byte
+	@bash .dev/venv.sh train
+	@PYTHONPATH=tests $(BIN)/python -m chaos --faults $(FAULTS) --seed $(SEED)
 
 clean: ## Remove .venv, caches and built packages; runs under data/runs stay
 	rm -rf .venv .venv-trainers dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 LABELS = ("status", "resolved", "exit_status", "patch", "verdict", "verdict_reason", "votes", "checks", "answer")
 """Columns that are, or decide, what a row is taken for."""
-OWN = {"spent", ".lock", "inputs.json", "manifest.json", "journal.jsonl"}
-"""Files of a stage's folder that hold the story of the run, not its rows."""
+STORY = {"inputs.json", "manifest.json", "journal.jsonl"}
+"""Files that a stage's folder must have, and that tell how it was made: seconds, the order in which rows came."""
+COMES_AND_GOES = {"spent", ".lock"}
+"""Seconds of interrupted attempts, and the lock."""
 
 
 def contents(build: Build, runs: Path) -> dict[str, str]:
@@ -27,11 +29,9 @@ def contents(build: Build, runs: Path) -> dict[str, str]:
     for folder in [*(build.stage_folder(stage) for stage in build.keys), f"{build.folder}/dataset"]:
         for path in sorted((runs / folder).rglob("*")):
             name = str(path.relative_to(runs))
-            if path.is_dir() and path.name != "parts":
-                continue
-            kept = path.is_file() and path.name not in OWN
-            found[name] = hashlib.sha256(path.read_bytes()).hexdigest() if kept else ""
-    return {name: digest for name, digest in found.items() if not name.endswith(("/spent", "/.lock"))}
+            if path.is_file() and path.name not in COMES_AND_GOES:
+                found[name] = hashlib.sha256(path.read_bytes()).hexdigest() if path.name not in STORY else ""
+    return found
 
 
 def differences(build: Build, runs: Path) -> list[str]:

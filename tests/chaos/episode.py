@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -29,18 +29,23 @@ class Build:
     """`build coding --config ...`: all but the folder."""
     runs: Path
     """Its finished run."""
-    keys: dict[str, str]
+    keys: dict[str, str] = field(default_factory=dict)
     """Stage -> key, in order."""
     stages: dict[str, object] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     first: str = ""
     """The earliest stage that an episode may begin with."""
-    environ: Mapping[str, str] = field(default_factory=dict)
+    environ: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """`coding` or `images`."""
+        return self.name.split("-")[0]
 
     @property
     def folder(self) -> str:
         """Name of the build's own folder."""
-        return f"{self.name.split('-')[0]}-{list(self.keys.values())[-1]}"
+        return f"{self.kind}-{list(self.keys.values())[-1]}"
 
     def stage_folder(self, stage: str) -> str:
         """Name of a stage's folder."""
@@ -61,7 +66,7 @@ class Episode:
     """A place for one build: runs, temporary files and a log of what was said."""
 
     def __init__(self, build: Build, folder: Path, cut: str = "", runs: Path | None = None) -> None:
-        self.build, self.folder, self.cut = build, folder, cut or next(iter(build.keys))
+        self.build, self.folder, self.cut = build, folder, cut
         self.runs, self.tmp, self.log = runs or folder / "runs", folder / "tmp", folder.with_suffix(".log")
         self.mark = folder.name
         self.settings: list[str] = []

@@ -23,7 +23,6 @@ SUBMIT = "echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"
 class Outage:
     """From its `start`th call on, a model answers `length` calls wrongly."""
 
-    model: str
     kind: str
     start: int
     length: int
@@ -36,22 +35,22 @@ class ModelServer(ChatServer):
     def __init__(self) -> None:
         super().__init__(self._answer)
         self.tasks: list[Row] = []
-        self._outages: list[Outage] = []
+        self._outages: dict[str, list[Outage]] = {"agent": [], "judge": []}
         self._calls = {"agent": 0, "judge": 0}
         self._guard = threading.Lock()
 
-    def arm(self, outages: list[Outage]) -> None:
-        """Plan what goes wrong, counted from now."""
+    def arm(self, model: str, outages: list[Outage]) -> None:
+        """Plan what goes wrong with a model, counted from now."""
         with self._guard:
-            self._outages, self._calls = outages, dict.fromkeys(self._calls, 0)
+            self._outages[model], self._calls[model] = outages, 0
 
     def _answer(self, asked: dict[str, Any]) -> Answer:
         right = _work(asked, self.tasks) if asked["model"] == "agent" else _judge(asked)
         with self._guard:
             number = self._calls[asked["model"]]
             self._calls[asked["model"]] += 1
-            for outage in self._outages:
-                if outage.model == asked["model"] and outage.start <= number < outage.start + outage.length:
+            for outage in self._outages[asked["model"]]:
+                if outage.start <= number < outage.start + outage.length:
                     outage.met += 1
                     return _wrong(outage.kind, right)
         return right

@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 
 from chaos.episode import Episode
-from chaos.faults import OnBuilds
+from chaos.faults import Fault
 from chaos.world import World
 
 JUMPS = (-400 * 86400, -86400, -3600, -2, 3600, 86400, 400 * 86400)
@@ -33,7 +33,7 @@ def library() -> Path | None:
 
 
 @dataclass(frozen=True)
-class ClockJumps(OnBuilds):
+class ClockJumps(Fault):
     """Each jump is a fault."""
 
     @property

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
 from chaos.episode import Episode, rest, wait_until
-from chaos.faults import OnBuilds
+from chaos.faults import Fault
 from chaos.world import World
 
 
 @dataclass(frozen=True)
-class ContainerKilled(OnBuilds):
+class ContainerKilled(Fault):
     """Several containers of one run die; half of the runs try a failed row again by themselves."""
 
-    name: str = "container killed"
-    builds: tuple[str, ...] = ("coding",)
-
-    def lacking(self, world: World) -> str:
-        """A daemon of one's own."""
-        return world.lacking
+    name = "container killed"
+    builds: tuple[str, ...] = field(default=("coding",), kw_only=True)
 
     def cuts(self, world: World, build: str) -> list[str]:
         """Where containers run."""

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
 from chaos.episode import Episode, rest
-from chaos.faults import OnBuilds
+from chaos.faults import Fault
 from chaos.world import World
 
 
 @dataclass(frozen=True)
-class DaemonKilled(OnBuilds):
+class DaemonKilled(Fault):
     """The campaign's own daemon, never the machine's."""
 
-    name: str = "dockerd killed"
-    builds: tuple[str, ...] = ("coding",)
-
-    def lacking(self, world: World) -> str:
-        """A daemon of one's own."""
-        return world.lacking
+    name = "dockerd killed"
+    builds: tuple[str, ...] = field(default=("coding",), kw_only=True)
 
     def cuts(self, world: World, build: str) -> list[str]:
         """Where containers run."""

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from random import Random
 
 from chaos.episode import Episode
-from chaos.faults import OnBuilds
+from chaos.faults import Fault
 from chaos.world import World
 
 
 @dataclass(frozen=True)
-class MainKilled(OnBuilds):
+class MainKilled(Fault):
     """Killed, begun again, killed again."""
 
-    name: str = "main process killed"
+    name = "main process killed"
 
     def strike(self, world: World, episode: Episode, draw: Random, most: int) -> None:
         """See `Fault`."""

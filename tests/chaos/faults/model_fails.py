@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Literal
 
 from chaos.episode import Episode
-from chaos.faults import OnBuilds
+from chaos.faults import Fault
 from chaos.served import KINDS, Outage
 from chaos.world import World
 
 
 @dataclass(frozen=True)
-class ModelFails(OnBuilds):
+class ModelFails(Fault):
     """Each outage that a run met is a fault, however many calls it spoilt."""
 
     model: Literal["agent", "judge"] = "agent"
-    builds: tuple[str, ...] = ("coding-served",)
+    builds: tuple[str, ...] = field(default=("coding-served",), kw_only=True)
 
     @property
     def name(self) -> str:
         """Says who asks."""
         return f"{self.model}'s model server fails"
 
-    def lacking(self, world: World) -> str:
-        """A daemon of one's own: the judge's pairs are of runs in containers too."""
-        return world.lacking
+    def lane(self, build: str) -> str:
+        """The judge needs no container."""
+        return "coding" if self.model == "agent" else "servers"
 
     def cuts(self, world: World, build: str) -> list[str]:
         """Where the model is asked."""
@@ -41,9 +41,9 @@ class ModelFails(OnBuilds):
             kind = draw.choice(KINDS)
             start += draw.randint(0, 6)
             length = draw.choice([1, 2] if kind == "hang" else [1, 2, 5, 40])
-            outages.append(Outage(self.model, kind, start, length))
+            outages.append(Outage(kind, start, length))
             start += length
-        world.server.arm(outages)
+        world.server.arm(self.model, outages)
         episode.finish(episode.start())
-        world.server.arm([])
+        world.server.arm(self.model, [])
         episode.struck = sum(bool(outage.met) for outage in outages)

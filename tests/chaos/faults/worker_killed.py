@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from random import Random
 
 from chaos.episode import Episode, rest, wait_until
-from chaos.faults import OnBuilds
+from chaos.faults import Fault
 from chaos.processes import kill, workers
 from chaos.world import World
 
 
 @dataclass(frozen=True)
-class WorkerKilled(OnBuilds):
+class WorkerKilled(Fault):
     """A worker dies, and the run with it, in good order."""
 
-    name: str = "worker process killed"
+    name = "worker process killed"
 
     def cuts(self, world: World, build: str) -> list[str]:
         """Begin with what computes: nothing else has worker processes."""
