@@ -1,6 +1,6 @@
 # Two commands set everything up: `make demo` runs the main job, `make test` passes the tests.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-train test-views lint docs bench bench-train fuzz soak clean
+.PHONY: help setup demo test test-train test-views lint docs bench bench-train chaos fuzz soak clean
 BIN := .venv/bin
 
 help: ## Show this list
@@ -47,6 +47,12 @@ fuzz: setup ## Read 29,000 spoilt rows and pictures, a zstd bomb of 10 GB, lines
 
 soak: setup ## Print whether memory and handles stay flat over 5,000 sandbox runs
 	@$(BIN)/python tests/benchmarks/bench_soak.py
+
+FAULTS ?= 200
+SEED ?= 1
+chaos: setup ## Strike builds with FAULTS=200 faults (kills, full disks, failing servers), resume, and compare every byte
+	@bash .dev/venv.sh train
+	@PYTHONPATH=tests $(BIN)/python -m chaos --faults $(FAULTS) --seed $(SEED)
 
 clean: ## Remove .venv, caches and built packages; runs under data/runs stay
 	rm -rf .venv .venv-trainers dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -31,8 +32,24 @@ _job: Job | None = None  # one per worker process, set by _start
 def _start(job: Job) -> None:
     global _job
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to handle
+    end_with_parent()
     job.stage.open(job.context)
     _job = job
+
+
+def end_with_parent() -> None:
+    """Called in a worker process: it ends when the main process does.
+
+    One that is killed tells nobody, and its workers would wait for work for ever.
+    """
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        assert parent is not None
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
 
 
 def _run(batch: list[Row] | Places) -> list[Outcome]:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from contextrl_data.pipeline.errors import ContextRLError, InputError
-from contextrl_data.pipeline.executors.local import cores
+from contextrl_data.pipeline.executors.local import cores, end_with_parent
 from contextrl_data.stages.audit.baselines import wilson_interval
 from contextrl_data.stages.audit.config import AuditConfig
 from contextrl_data.stages.audit.contamination import contamination, licences
@@ -94,7 +94,7 @@ def _measured(
         return
     flying: deque[Future[list[Measured]]] = deque()
     spawn = multiprocessing.get_context("spawn")  # fork is unsafe once threads and Arrow run
-    with ProcessPoolExecutor(workers, mp_context=spawn) as pool:
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=end_with_parent) as pool:
         try:
             for batch in chain(first, batches):
                 flying.append(pool.submit(measure_batch, batch, benchmark))

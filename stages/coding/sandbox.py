@@ -43,6 +43,7 @@ WITHOUT_WORKDIR = "chdir to cwd"
 STOPPED = "cannot exec in a stopped state"
 NOT_STARTED = "OCI runtime exec failed"
 KILLED = 128 + 9
+SECOND_TRY = 5  # seconds that an image must live at its second try
 LONGEST_ARGUMENT = 100_000  # Linux takes 128 KiB in one argument
 
 
@@ -105,9 +106,10 @@ class Sandbox:
         self._started = time.monotonic()
         self._container = ""
         self._watch: DiskWatch | None = None
-        labels = {LABEL: run_id, OWNER_LABEL: owner()}
+        self._labels = {LABEL: run_id, OWNER_LABEL: owner()}
+        self._env = {**ENVIRONMENT, **(env or {})}
         try:
-            self._start(labels, {**ENVIRONMENT, **(env or {})})
+            self._start()
         except BaseException:
             self.close()
             raise
@@ -208,11 +210,26 @@ class Sandbox:
         return self._ended() if gone or (refused and self._has_ended()) else failure
 
     def _ended(self) -> RowFailure:
-        """The container's first process was killed from inside, or its time to live ran out: nothing to grade."""
+        """The container's first process was killed, or its time to live ran out: nothing to grade."""
         self.close()
-        if self._ran or time.monotonic() - self._started >= self.config.ttl_seconds:
+        if self._ran or time.monotonic() - self._started >= self.config.ttl_seconds or self._starts_at_last():
             return SandboxOver("sandbox", "the container ended while it was in use")
         return UnusableTask("image does not start", f"{self.image} has no working `sleep`, or too little memory")
+
+    def _starts_at_last(self) -> bool:
+        """Whether a second container of the image lives: then somebody killed the first, and the image is no fault."""
+        from docker.errors import APIError
+
+        try:
+            self._create()
+            with charged_to_docker("waiting for a container"):
+                self._api.wait(self._container, timeout=SECOND_TRY)
+        except RowFailure as failure:  # it outlived the wait; or the daemon is in trouble, which is no label either
+            gone = isinstance(failure.__cause__, APIError) and failure.__cause__.status_code == 404
+            return not gone
+        finally:
+            self.close()
+        return False
 
     def _has_ended(self) -> bool:
         """Tell a killed command from a container that is going down with it, which Docker notices a little later."""
@@ -232,20 +249,20 @@ class Sandbox:
         if not self._usable:
             raise SandboxOver("sandbox", "it was closed, ran out of time or flooded its output or disk; start another")
 
-    def _start(self, labels: dict[str, str], env: dict[str, str]) -> None:
+    def _start(self) -> None:
         from docker.errors import ImageNotFound
 
         try:
-            self._create(labels, env)
+            self._create()
         except RowFailure as failure:
             if not isinstance(failure.__cause__, ImageNotFound):
                 raise
             with needed(self._client, self.image, self.config.image_budget):
                 fetch_image(self._client, self.image)
-                self._create(labels, env)
+                self._create()
         note_use(self._client, self.image)
 
-    def _create(self, labels: dict[str, str], env: dict[str, str]) -> None:
+    def _create(self) -> None:
         if stopping.is_set():
             raise RowFailure("stopped", "the build is being stopped")
         with charged_to_docker(f"starting {self.image}"):
@@ -254,8 +271,8 @@ class Sandbox:
                 # As the entrypoint: an image's own would swallow it.
                 entrypoint=["sleep"],
                 command=[str(self.config.ttl_seconds)],
-                environment=env,
-                labels=labels,
+                environment=self._env,
+                labels=self._labels,
                 # The container's id otherwise, which would differ in every trajectory that shows it.
                 hostname="sandbox",
                 # Docker would make a missing folder here, and a wrong workdir go unnoticed.

@@ -178,6 +178,16 @@ def test_killed_at_random_moments_and_resumed_gives_the_same_bytes(tmp_path: Pat
     assert toy.contents(root) == wanted
 
 
+def test_workers_end_with_a_main_process_that_is_killed_alone(tmp_path: Path) -> None:
+    script = [sys.executable, toy.__file__, str(tmp_path), "2", "7", "0.01"]
+    with subprocess.Popen(script, stdout=subprocess.PIPE) as child:
+        while not list(tmp_path.glob("split-*/parts/*.parquet")):
+            assert child.poll() is None
+            time.sleep(0.02)
+        child.kill()
+        child.communicate(timeout=120)  # to the end of the pipe, which every process of the run holds open
+
+
 def test_a_missing_or_damaged_shard_is_noticed(tmp_path: Path) -> None:
     finished = toy.run(tmp_path, toy.steps(count=300))
     shard = finished["split"].folder.data(0)

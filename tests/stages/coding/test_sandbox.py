@@ -232,6 +232,17 @@ def test_an_image_that_does_not_start_leaves_no_container(
     assert containers(docker_client, run_id) == 0
 
 
+def test_a_container_that_is_killed_before_its_first_command_says_nothing_of_its_image(
+    docker_client: docker.DockerClient, base_image: str, run_id: str
+) -> None:
+    with Sandbox(docker_client, base_image, SMALL, run_id) as sandbox:
+        [container] = docker_client.containers.list(filters={"label": f"{LABEL}={run_id}"})
+        container.kill()
+        with pytest.raises(SandboxOver, match="ended while it was in use"):
+            sandbox.exec("true")
+        assert containers(docker_client, run_id) == 0
+
+
 @pytest.mark.parametrize("image_without", ['ENTRYPOINT ["false"]\nWORKDIR /nowhere'], indirect=True)
 def test_an_images_own_entrypoint_does_not_matter(host: Host, image_without: str, run_id: str) -> None:
     with start_sandbox(host, image_without, SMALL, run_id) as sandbox:

@@ -1,0 +1,1 @@
+"""A bounded, seeded campaign of faults against real builds: `make chaos`."""
