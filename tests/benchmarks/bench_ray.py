@@ -113,6 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60, help="how long a stage takes `local`, about")
     parser.add_argument("--rounds", type=int, default=2, help="turns of local and ray; the median counts")
+    parser.add_argument("--only", choices=["compute", "wait"], help="this stage alone")
     options = parser.parse_args()
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     began = time.monotonic()
@@ -129,6 +130,8 @@ def main() -> None:
     over = False
     print(f"{'stage':>8} {'rows':>6} {'workers':>7} {'local s':>18} {'ray s':>18} {'ratio':>6}  same bytes", flush=True)
     for stage, workers, count in plan:
+        if options.only not in (None, stage.name):
+            continue
         taken: dict[str, list[float]] = {"local": [], "ray": []}
         digests = set()
         for turn in range(options.rounds):
