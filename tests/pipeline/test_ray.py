@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import toy_pipeline as toy
+from rich.console import Console
 
 ray = pytest.importorskip("ray", reason="needs the extra [ray]")
 
@@ -22,6 +23,7 @@ from contextrl_data.pipeline.executors.ray import RayExecutor, RaySettings  # no
 from contextrl_data.pipeline.plan import RunSettings, Step  # noqa: E402
 from contextrl_data.pipeline.runner import Runner  # noqa: E402
 from contextrl_data.pipeline.store import StageFolder  # noqa: E402
+from contextrl_data.stages.finish import exit_code  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -94,6 +96,21 @@ def test_rows_that_kill_stop_the_run_and_a_users_mistake_stays_one(tmp_path: Pat
         runner = Runner(RunSettings(root=tmp_path, workers=1), executor=executor(cluster))
         with pytest.raises(ContextRLError, match=told):
             runner.run([numbers, Step(stage, after="numbers")])
+
+
+def test_failed_rows_are_counted_told_and_tried_again(tmp_path: Path, cluster: Any) -> None:
+    bad = tmp_path / "bad"
+    bad.touch()
+    steps = toy.steps(count=60, fail_file=str(bad))
+    settings = RunSettings(root=tmp_path / "ray", retries=0)
+    finished = Runner(settings, executor=executor(cluster)).run(steps)
+    assert finished["split"].manifest.failed == {"toy": 6}
+    assert exit_code(Console(quiet=True), settings, finished) == 1
+    bad.unlink()
+    finished = Runner(settings, executor=executor(cluster)).run(steps)
+    assert exit_code(Console(quiet=True), settings, finished) == 0
+    Runner(RunSettings(root=tmp_path / "local")).run(steps)
+    assert toy.contents(tmp_path / "ray") == toy.contents(tmp_path / "local")
 
 
 def test_no_cluster_is_one_line_with_the_remedy() -> None:
