@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +55,11 @@ def plot_comparison(
     """Selection accuracy against task reward; each a mean with its low and high end."""
     figure = _figure()
     axes = figure.subplots()
-    for name, ((x, x_low, x_high), (y, y_low, y_high)) in points.items():
-        axes.errorbar(
-            x, y, xerr=[[x - x_low], [x_high - x]], yerr=[[y - y_low], [y_high - y]], fmt="o", capsize=3, label=name
-        )
-    axes.axvline(0.5, color="grey", linewidth=0.8, linestyle=":")
-    axes.set_xlabel("selection accuracy, both orders")
-    axes.set_ylabel("mean task reward")
+    for marker, (name, ((x, x_low, x_high), (y, y_low, y_high))) in zip(cycle("os^Dv"), points.items(), strict=False):
+        across, up = [[x - x_low], [x_high - x]], [[y - y_low], [y_high - y]]
+        axes.errorbar(x, y, xerr=across, yerr=up, fmt=marker, capsize=3, label=name)
+    axes.axvline(0.5, color="grey", linewidth=0.8, linestyle=":", label="chance")
+    axes.set_xlabel("selection accuracy, both orders, 95 % interval")
+    axes.set_ylabel("mean task reward, 95 % interval")
     axes.legend()
     figure.savefig(path, dpi=110)
