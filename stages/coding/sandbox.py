@@ -217,19 +217,15 @@ class Sandbox:
         return UnusableTask("image does not start", f"{self.image} has no working `sleep`, or too little memory")
 
     def _starts_at_last(self) -> bool:
-        """Whether a second container of the image lives: then somebody killed the first, and the image is no fault."""
-        from docker.errors import APIError
-
+        """Whether a second container of the image lives, or is killed too: then the image is not at fault."""
         try:
-            self._create()
+            self._create(auto_remove=False)  # else its exit code may be gone before it is asked for
             with charged_to_docker("waiting for a container"):
-                self._api.wait(self._container, timeout=SECOND_TRY)
-        except RowFailure as failure:  # it outlived the wait; or the daemon is in trouble, which is no label either
-            gone = isinstance(failure.__cause__, APIError) and failure.__cause__.status_code == 404
-            return not gone
+                return bool(self._api.wait(self._container, timeout=SECOND_TRY)["StatusCode"] == KILLED)
+        except RowFailure:  # it outlived the wait; or the daemon is in trouble, which is no label either
+            return True
         finally:
             self.close()
-        return False
 
     def _has_ended(self) -> bool:
         """Tell a killed command from a container that is going down with it, which Docker notices a little later."""
@@ -262,7 +258,7 @@ class Sandbox:
                 self._create()
         note_use(self._client, self.image)
 
-    def _create(self) -> None:
+    def _create(self, auto_remove: bool = True) -> None:
         if stopping.is_set():
             raise RowFailure("stopped", "the build is being stopped")
         with charged_to_docker(f"starting {self.image}"):
@@ -279,13 +275,13 @@ class Sandbox:
                 working_dir="/",
                 stop_signal="SIGKILL",
                 user=self.config.user or None,
-                host_config=self._host_config(),
+                host_config=self._host_config(auto_remove),
             )["Id"]
             self._api.start(self._container)
         self._watch = DiskWatch(self._api, self._container, self.config.disk_bytes)
         self._watch.start()
 
-    def _host_config(self) -> Any:
+    def _host_config(self, auto_remove: bool) -> Any:
         from docker.types import LogConfig, Ulimit
 
         limit = self.config
@@ -303,6 +299,6 @@ class Sandbox:
                 Ulimit(name="core", soft=0, hard=0),
             ],
             init=True,
-            auto_remove=True,
+            auto_remove=auto_remove,
             log_config=LogConfig(type="none"),
         )

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-START_SECONDS = 30
+START_SECONDS = 60
 
 
 class CannotStart(Exception):
@@ -25,7 +25,7 @@ class Engine:
         self.host = f"unix://{folder}/docker.sock"
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, tries: int = 4) -> None:
         """Start it and wait until it answers.
 
         Raises:
@@ -34,6 +34,19 @@ class Engine:
         if os.geteuid() != 0 or shutil.which("dockerd") is None:
             raise CannotStart("a daemon of one's own needs root and dockerd")
         self.folder.mkdir(parents=True, exist_ok=True)
+        for _ in range(tries):  # on a busy machine containerd may need longer than dockerd waits for it
+            self._launch()
+            assert self._process is not None
+            end = time.monotonic() + START_SECONDS
+            while self._process.poll() is None and time.monotonic() < end:
+                if self._answers():
+                    return
+                time.sleep(0.1)
+            self.stop()
+        lines = (self.folder / "log").read_text(errors="replace").strip().splitlines()
+        raise CannotStart(f"dockerd does not start: {lines[-1][-300:] if lines else 'it says nothing'}")
+
+    def _launch(self) -> None:
         names = {"host": self.host, "data-root": "data", "exec-root": "exec", "pidfile": "pid"}
         places = [f"--{name}={place if '://' in place else self.folder / place}" for name, place in names.items()]
         apart = ["--bridge=none", "--iptables=false", "--ip6tables=false"]
@@ -41,13 +54,6 @@ class Engine:
             self._process = subprocess.Popen(
                 ["dockerd", *places, *apart], stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
             )
-        end = time.monotonic() + START_SECONDS
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > end:
-                lines = (self.folder / "log").read_text(errors="replace").strip().splitlines()
-                self.stop()
-                raise CannotStart(f"dockerd does not start: {lines[-1][-300:] if lines else 'it says nothing'}")
-            time.sleep(0.05)
 
     def kill(self) -> None:
         """SIGKILL, as the kernel does when memory runs out."""

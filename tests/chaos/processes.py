@@ -16,9 +16,10 @@ def marked(mark: str) -> list[int]:
     return [pid for pid in found if _has(pid, mark)]
 
 
-def workers(mark: str, main: int) -> list[int]:
+def workers(main: int) -> list[int]:
     """Ids of the pool's processes of a build whose main process is `main`."""
-    return [pid for pid in marked(mark) if pid != main and b"spawn_main" in _read(pid, "cmdline")]
+    children = [pid for task in Path(f"/proc/{main}/task").glob("*/children") for pid in task.read_text().split()]
+    return [int(pid) for pid in children if b"spawn_main" in _read(int(pid), "cmdline")]
 
 
 def kill(pid: int) -> bool:

@@ -38,11 +38,13 @@ class HubFiles:
 
     @cached_property
     def _info(self) -> Any:
-        from huggingface_hub import HfApi
+        from huggingface_hub import HfApi, constants
         from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
+        silence = constants.HF_HUB_DOWNLOAD_TIMEOUT  # without it the call waits for ever on a Hub that says nothing
         try:
-            return HfApi(endpoint=_endpoint()).dataset_info(self.dataset, revision=self.revision)
+            api = HfApi(endpoint=_endpoint())
+            return api.dataset_info(self.dataset, revision=self.revision, timeout=silence)
         except RepositoryNotFoundError as error:
             raise InputError(
                 f"{self.dataset!r} is no file or folder here, and the Hub has no data set of this name for you",

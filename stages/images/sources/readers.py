@@ -127,10 +127,11 @@ class HubSet:
 
     def fingerprint(self) -> str:
         """Name, commit, subset and split."""
-        from huggingface_hub import HfApi
+        from huggingface_hub import HfApi, constants
 
+        silence = constants.HF_HUB_DOWNLOAD_TIMEOUT  # without it the call waits for ever on a Hub that says nothing
         try:
-            commit = HfApi().dataset_info(self.spec.path, revision=self.spec.revision).sha
+            commit = HfApi().dataset_info(self.spec.path, revision=self.spec.revision, timeout=silence).sha
         except Exception as error:  # its client lets the errors of its HTTP library through
             raise self._fault(error) from error
         return f"{self.spec.path}@{commit}/{self.spec.subset}/{self.spec.split}"

@@ -62,8 +62,7 @@ class Fault(ABC):
         """Disturb one build at most so many times, resume it, compare."""
         cut = draw.choice(self.cuts(world, build))
         episode = Episode(world.builds[build], folder, cut)
-        if draw.random() < 0.6:
-            episode.settings.append("run.workers=1")
+        episode.settings = [f"run.workers={draw.choice([1, 1, 2])}"]
         docker = self.lane(build) == "coding"
         before = world.holdings() if docker else {}
         try:

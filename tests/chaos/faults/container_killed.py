@@ -25,7 +25,7 @@ class ContainerKilled(Fault):
         """See `Fault`."""
         assert world.engine is not None
         engine = world.engine
-        episode.settings = [f"run.retries={draw.choice([0, 2])}"]
+        episode.settings = [f"run.retries={draw.choice([0, 2])}"]  # and all workers
         episode.fill()
         process = episode.start()
         while episode.struck < most and wait_until(process, lambda: bool(engine.containers())):

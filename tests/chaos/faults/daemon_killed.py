@@ -25,7 +25,7 @@ class DaemonKilled(Fault):
         """See `Fault`."""
         assert world.engine is not None
         around = world.builds[episode.build.name].of_work("thread")
-        episode.settings = [f"run.retries={draw.choice([0, 2])}"]
+        episode.settings = [f"run.retries={draw.choice([0, 2])}"]  # and all workers
         episode.fill()
         process = episode.start()
         for _ in range(most):

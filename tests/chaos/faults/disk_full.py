@@ -13,6 +13,8 @@ from chaos.faults import Fault
 from chaos.faults.mounts import mount, unmount
 from chaos.world import World
 
+BLOCK = 4096
+
 
 @dataclass(frozen=True)
 class DiskFull(Fault):
@@ -36,10 +38,12 @@ class DiskFull(Fault):
         mount(episode.folder)
         episode.fill()
         ballast = episode.folder / "ballast"
-        sizes = sum(path.stat().st_size for path in episode.build.runs.rglob("*") if path.is_file())
+        ahead = [episode.build.folder, *map(episode.build.stage_folder, episode.stages())]
+        files = [path for name in ahead for path in (episode.build.runs / name).rglob("*") if path.is_file()]
+        needed = sum(-(-path.stat().st_size // BLOCK) * BLOCK for path in files)
         for _ in range(most):
             free = shutil.disk_usage(episode.folder).free
-            leave(ballast, max(free - int(draw.triangular(0, sizes, sizes / 8)), 0))
+            leave(ballast, free - int(draw.triangular(0, needed, 0)))
             code = episode.finish(episode.start())
             ballast.unlink()
             if code == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 
@@ -23,19 +24,21 @@ class WorkerKilled(Fault):
 
     def strike(self, world: World, episode: Episode, draw: Random, most: int) -> None:
         """See `Fault`."""
+        episode.settings = ["run.workers=2"]
         episode.fill()
         for _ in range(most):
             process, found = episode.start(), list[int]()
 
             def some(found: list[int] = found, main: int = process.pid) -> bool:
-                found[:] = workers(episode.mark, main)
+                with suppress(OSError):
+                    found[:] = workers(main)
                 return bool(found)
 
-            for _ in range(draw.randint(1, 3)):  # the first pool, or a later one
-                if not wait_until(process, some) or not rest(process, draw.uniform(0, 1.2)):
-                    break
-            if process.poll() is None and some() and kill(draw.choice(found)):
+            wait_until(process, some)
+            rest(
+                process, draw.choice([0.0, draw.uniform(0, 1), draw.uniform(0, 6)])
+            )  # starting, working, or a later pool
+            if wait_until(process, some) and kill(draw.choice(found)):
                 episode.struck += 1
-            episode.finish(process)
-            if process.returncode == 0:
+            if episode.finish(process) == 0:
                 return

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -172,6 +173,13 @@ def test_rows_are_streamed_at_one_commit_with_their_bytes_unchanged(endpoint: st
 
 def test_no_more_is_read_than_asked_for(endpoint: str, tmp_path: Path) -> None:
     assert json.loads(read(endpoint, tmp_path, limit=2))[2] == list(COLOURS[:2])
+
+
+def test_a_hub_that_says_nothing_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_DOWNLOAD_TIMEOUT", "1")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        told = read(f"http://127.0.0.1:{silent.getsockname()[1]}", tmp_path)
+    assert told.startswith("user error: sets: the Hub did not give own/qa")
 
 
 def test_a_hub_that_does_not_answer_is_one_line_with_the_remedy(tmp_path: Path) -> None:
