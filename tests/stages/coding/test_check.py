@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from coding_rows import Listed
 from contextrl_data.pipeline.errors import InputError
 from contextrl_data.pipeline.stage import Context, Drop, Keep
 from contextrl_data.stages.coding.check import Check, CheckConfig
-from contextrl_data.stages.coding.daemon import connect
+from contextrl_data.stages.coding.daemon import LABEL, connect
 
 RUN = "test-check"
 
@@ -49,15 +49,26 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     made.close()
 
 
-def created(client: Any, since: int) -> int:
-    """Containers of this test's run that Docker says it created."""
-    filters = {"event": "create", "label": f"contextrl-data={RUN}"}
-    return len(list(client.events(since=since, until=int(time.time()) + 1, filters=filters, decode=True)))
+class Creations:
+    """Counts the containers of this test's run as Docker creates them: its store of past events is too short to ask later."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        filters = {"event": "create", "label": f"{LABEL}={RUN}"}
+        self._events = client.events(decode=True, filters=filters)
+
+    def count(self) -> int:
+        """How many there were; a last container of our own marks the end of the events to read."""
+        last = self._client.containers.create(small_repo.TAG, labels={LABEL: RUN})
+        last.remove()
+        seen = list(takewhile(lambda event: event["Actor"]["ID"] != last.id, self._events))
+        self._events.close()
+        return len(seen)
 
 
 @pytest.mark.docker
 def test_answers_pass_their_own_tests_and_fail_each_others(client: Any, stage: Check, tasks: Listed) -> None:
-    since = int(time.time())
+    created = Creations(client)
     row = pair(side(tasks[0]), side(tasks[1]))
     with ThreadPoolExecutor(2) as pool:
         outcomes = list(pool.map(stage.process, [row, row]))
@@ -70,20 +81,20 @@ def test_answers_pass_their_own_tests_and_fail_each_others(client: Any, stage: C
     assert [check["status"] for check in checks[:2]] == ["resolved", "resolved"]
     # Whether the other's fix applies to lines that are sound already is up to the tool; it must not resolve.
     assert {check["status"] for check in checks[2:]} <= {"unresolved", "patch_failed"}
-    assert created(client, since) == 2, "each answer's own tests were run when its run was evaluated"
+    assert created.count() == 2, "each answer's own tests were run when its run was evaluated"
 
 
 @pytest.mark.docker
 def test_an_answer_without_an_evaluation_is_run_against_its_own_tests_too(
     client: Any, stage: Check, tasks: Listed
 ) -> None:
-    since = int(time.time())
+    created = Creations(client)
     row = pair(*(side(task, status=None, resolved=None) for task in tasks))
     outcome = stage.process(row)
     assert isinstance(outcome, Keep)
     assert all(outcome.rows[0][one]["resolved"] is True for one in ("first", "second")), "what was executed is known"
     assert [check["status"] for check in outcome.rows[0]["checks"][:2]] == ["resolved", "resolved"]
-    assert created(client, since) == 4
+    assert created.count() == 4
 
 
 @pytest.mark.docker
