@@ -38,7 +38,7 @@ class Validate(Sandboxed, Map[ValidateConfig]):
     """Candidate bug -> task without its report. Side input: `packages`."""
 
     name = "validate"
-    version = 1
+    version = 2
     schema = VALIDATED
     work: ClassVar[Literal["thread", "process"]] = "thread"
     dear: ClassVar[bool] = True
