@@ -43,7 +43,10 @@ def lines(folder: Path) -> list[dict[str, float]]:
     ]
 
 
-@pytest.mark.parametrize("objective", ["contextrl", pytest.param("da_sft", marks=pytest.mark.campaign)])
+OBJECTIVES = ["contextrl", *(pytest.param(name, marks=pytest.mark.campaign) for name in ("da_sft", "grpo", "da_rl"))]
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
 def test_kill_and_resume_gives_the_same_losses(settings: Build, tmp_path: Path, objective: str) -> None:
     def config(name: str) -> TrainConfig:
         return settings(
