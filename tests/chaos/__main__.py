@@ -20,7 +20,9 @@ from chaos.world import made
 BUILDS = ("coding", "coding-served", "images", "images-hub")
 
 
-def campaign(folder: Path, faults: int, seed: int, most: int, wanted: list[str], minutes: float = 1e6) -> list[Line]:
+def campaign(
+    folder: Path, faults: int, seed: int, most: int, wanted: list[str], minutes: float = 1e6, only: str = ""
+) -> list[Line]:
     """Run it in `folder`, the lanes side by side, and return a line for each kind of fault and build."""
     started, lock = time.monotonic(), threading.Lock()
     folder.mkdir(parents=True, exist_ok=True)
@@ -30,7 +32,7 @@ def campaign(folder: Path, faults: int, seed: int, most: int, wanted: list[str],
             print(f"[{time.monotonic() - started:5.0f} s] {line}", flush=True)
 
     with made(folder, wanted, say) as world:
-        rows = lines_of(world, wanted)
+        rows = [row for row in lines_of(world, wanted) if only in row[1].fault]
 
         def enough() -> bool:
             return sum(line.faults for _, line in rows) >= faults or time.monotonic() - started > 60 * minutes
@@ -51,13 +53,16 @@ def main() -> int:
     parser.add_argument("--most", type=int, default=4, help="most faults in one build before it is resumed")
     parser.add_argument("--minutes", type=float, default=1e6, help="begin no further build after so many")
     parser.add_argument("--builds", default=",".join(BUILDS), help="which, by name")
+    parser.add_argument("--only", default="", help="kinds of faults whose name holds this")
     parser.add_argument("--keep", type=Path, help="work here, and keep the undisturbed builds for the next campaign")
     asked = parser.parse_args()
     started = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the daemon is stopped, and mounts go
     with tempfile.TemporaryDirectory(prefix="chaos-") as scratch:
         folder = (asked.keep or Path(scratch)).resolve()
-        lines = campaign(folder, asked.faults, asked.seed, asked.most, asked.builds.split(","), asked.minutes)
+        lines = campaign(
+            folder, asked.faults, asked.seed, asked.most, asked.builds.split(","), asked.minutes, asked.only
+        )
     print(table(lines))
     print(f"seed {asked.seed}, {time.monotonic() - started:.0f} s")
     for reason in sorted({f"{line.fault} on {line.build}: {line.left_out}" for line in lines if line.left_out}):

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,10 @@ class Engine:
                 self._process.wait(30)
             except subprocess.TimeoutExpired:
                 self.kill()
+        for path in Path("/proc").glob("[0-9]*/cmdline"):  # shims of a containerd that was killed with its daemon
+            with suppress(OSError):
+                if f"{self.folder}/exec/".encode() in path.read_bytes():
+                    os.kill(int(path.parent.name), signal.SIGKILL)
         for line in Path("/proc/self/mounts").read_text().splitlines():
             if (place := line.split()[1]).startswith(f"{self.folder}/"):
                 subprocess.run(["umount", "--lazy", place], check=False)
