@@ -24,6 +24,8 @@ class DiskFull(Fault):
 
     def lacking(self, world: World, build: str) -> str:
         """The right to mount."""
+        if build not in world.builds:
+            return world.lacking
         place = world.folder / "mount-trial"
         place.mkdir(exist_ok=True)
         try:
