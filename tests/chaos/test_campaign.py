@@ -40,6 +40,7 @@ def test_image_builds_survive_every_kind_of_fault(capsys: pytest.CaptureFixture[
     check(["images", "images-hub"], capsys)
 
 
+@pytest.mark.campaign
 @pytest.mark.docker
 @pytest.mark.usefixtures("base_image")
 def test_coding_builds_survive_every_kind_of_fault(capsys: pytest.CaptureFixture[str]) -> None:
