@@ -16,6 +16,7 @@ from contextrl_data.stages.balance import Choice, Limits, Unit, choose
 from contextrl_data.stages.rows import PAIR
 
 ONE_DIRECTION = "one direction only"
+AGAIN = "the same as another pair"
 
 
 class SelectConfig(StageConfig):
@@ -50,6 +51,8 @@ class SelectPairs(Gather[SelectConfig]):
     schema = PAIR
     context_columns: ClassVar[tuple[str, ...]] = ("trajectory_pos", "trajectory_neg")
     """Ids of the two contexts: each is capped."""
+    told_columns: ClassVar[tuple[str, ...]] = ()
+    """What a row says beside its contexts, where that does not follow from them."""
     source_column: ClassVar[str] = "repo"
     kind_columns: ClassVar[tuple[str, ...]] = ("kind",)
     """What may have a share of the set; the first column's shares are `shares`."""
@@ -61,18 +64,20 @@ class SelectPairs(Gather[SelectConfig]):
     def gather(self, rows: Rows) -> Gathered:
         """Choose on the small columns, then stream the chosen rows."""
         columns = ["id", "pair_id", *self.kind_columns, "group", self.source_column, *self.context_columns]
-        columns.append("blind_scores")
+        columns += [*self.told_columns, "blind_scores"]
         seen = [_light(row) for row in rows.select(columns)]
         pairs: dict[str, list[Row]] = {}
         for row in seen:
             pairs.setdefault(row["pair_id"], []).append(row)
         whole = {key: part for key, part in pairs.items() if len(part) > 1 or not self.config.both_directions}
+        again = self._again(whole)
         names = self.config.baselines or sorted({name for row in seen for name in row["blind_scores"]})
-        units = [self._unit(key, part, names) for key, part in whole.items()]
+        units = [self._unit(key, part, names) for key, part in whole.items() if key not in again]
         choice = choose(units, names, self._limits(units), self.config.seed, self.config.fill, self.tell)
         chosen = set(choice.chosen)
+        reasons = {**dict.fromkeys(again, AGAIN), **choice.reasons}
         dropped = {
-            row["id"]: choice.reasons.get(row["pair_id"], ONE_DIRECTION) for row in seen if row["pair_id"] not in chosen
+            row["id"]: reasons.get(row["pair_id"], ONE_DIRECTION) for row in seen if row["pair_id"] not in chosen
         }
         return Gathered(
             rows=(row for row in rows if row["pair_id"] in chosen),
@@ -80,10 +85,18 @@ class SelectPairs(Gather[SelectConfig]):
             funnel=[
                 ("pairs", len(seen)),
                 ("with both directions", sum(map(len, whole.values()))),
+                ("once each", sum(unit.rows for unit in units)),
                 ("selected", choice.rows),
             ],
             notes=self._notes(seen, units, choice, dropped),
         )
+
+    def _again(self, pairs: Mapping[str, Sequence[Row]]) -> set[str]:
+        """Pairs that say what an earlier one says: two scenes may come out as the same picture."""
+        columns = (*self.told_columns, *self.context_columns)
+        first: dict[frozenset[tuple[Any, ...]], str] = {}
+        said = {key: frozenset(tuple(row[column] for column in columns) for row in part) for key, part in pairs.items()}
+        return {key for key, rows in said.items() if first.setdefault(rows, key) != key}
 
     def _unit(self, pair_id: str, part: Sequence[Row], names: Sequence[str]) -> Unit:
         row = part[0]

@@ -40,10 +40,11 @@ class ImageSelectConfig(SelectConfig):
 class SelectImages(SelectPairs):
     """IMAGE_PAIR -> IMAGE_PAIR, fewer."""
 
-    version = 2
+    version = 3
     schema = IMAGE_PAIR
     config: ImageSelectConfig
     context_columns: ClassVar[tuple[str, ...]] = ("image_id_pos", "image_id_neg")
+    told_columns: ClassVar[tuple[str, ...]] = ("question", "answer")
     source_column: ClassVar[str] = "source"
     kind_columns: ClassVar[tuple[str, ...]] = ("domain", "method")
 
