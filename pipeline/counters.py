@@ -31,6 +31,10 @@ class StepProgress:
         """Things a second."""
         return (self.done - self.first) / max(time.monotonic() - self.started, 1e-6)
 
+    def pace(self) -> str:
+        """Things a second, or an empty string before there were two to count."""
+        return f"{self.rate():.1f}/s" if self.done > self.first else ""
+
     def eta(self) -> str:
         """Time left, as m:ss, or an empty string where it is not known."""
         if self.total is None or self.done <= self.first:

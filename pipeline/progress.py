@@ -85,8 +85,8 @@ class PlainProgress(Progress):
     @staticmethod
     def _line(stage: StageProgress) -> str:
         if stage.state == "running" and not stage.done and stage.step is not None:
-            left = f", {eta} left" if (eta := stage.step.eta()) else ""
-            return f"{stage.name}: {stage.step}, {stage.step.rate():.1f}/s{left}"
+            left = f"{eta} left" if (eta := stage.step.eta()) else ""
+            return ", ".join(filter(None, [f"{stage.name}: {stage.step}", stage.step.pace(), left]))
         if stage.state == "running" and not stage.done:
             return f"{stage.name}: {'' if stage.total is None else f'{stage.total:,} rows'}".rstrip(": ")
         of = f"/{stage.total:,}" if stage.total is not None and stage.state == "running" else ""
@@ -135,7 +135,7 @@ class LiveProgress(Progress):
                 f"{mark} {stage.name}",
                 str(step),
                 *[""] * 4,
-                f"{step.rate():.1f}/s",
+                step.pace(),
                 clock(stage.elapsed),
                 step.eta(),
             ]

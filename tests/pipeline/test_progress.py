@@ -79,6 +79,7 @@ def test_a_step_of_a_whole_stage_shows_how_far_it_is_and_how_long_it_takes() -> 
     shown.at("rows written", 10)
     assert (str(shown.step), shown.step.eta()) == ("10 rows written", "")
     assert "10 rows written" in LiveProgress._cells(shown)
+    assert shown.step.pace() == "", "one moment has no pace"
 
 
 def test_what_a_stage_tells_reaches_the_person_and_changes_nothing(tmp_path: Path) -> None:
