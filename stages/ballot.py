@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import count
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from contextrl_data.pipeline.stage import seed_of
-from contextrl_data.stages.chat import Malformed
+from contextrl_data.pipeline.stage import Row, seed_of
+from contextrl_data.stages.chat import ChatClient, Malformed
 
 NO_REASON = "none"
+CANNOT_TELL = "ambiguous label"
+"""What a VALID counts for that names the wrong side."""
 _SLOT = re.compile(r"\{\{|\}\}|\{(\w+)\}")
 _FENCED = re.compile(r"^\s*```(?:json)?\s*\n(.*?)\n\s*```\s*$", re.DOTALL)
 
@@ -30,6 +34,25 @@ class Vote(BaseModel):
     verdict: Literal["VALID", "INVALID", "UNCERTAIN"]
     reason: str
     answer_1_belongs_to: Literal["X", "Y", "unclear"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """The question of one vote, and what the right reply must name."""
+
+    messages: list[Row]
+    ticket: str
+    right: str
+    """The side, X or Y, that answer 1 belongs to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What a prompt's slots are filled with: instructions with fence and ticket, and the data between fences."""
+
+    ticket: str
+    instructions: dict[str, str]
+    blocks: dict[str, str]
 
 
 def vote_form(reasons: Sequence[str]) -> type[Vote]:
@@ -51,6 +74,18 @@ def token(texts: Iterable[str], seed: int, row_id: str, *more: object) -> str:
 def fenced(name: str, text: str, fence: str) -> str:
     """A block of data between lines that only this prompt's author can write."""
     return f"===== {fence} begin {name} =====\n{text}\n===== {fence} end {name} ====="
+
+
+def sealed(texts: Mapping[str, str], reasons: Sequence[str], seed: int, row_id: str, number: int) -> Sealed:
+    """Put texts between fences, with a fence and a ticket that are drawn anew for every vote."""
+    fence = token(texts.values(), seed, row_id, number, "fence")
+    ticket = token(texts.values(), seed, row_id, number, "ticket")
+    listed = ", ".join(f'"{reason}"' for reason in reasons)
+    return Sealed(
+        ticket=ticket,
+        instructions={"fence": fence, "ticket": ticket, "reasons": listed},
+        blocks={name: fenced(name.replace("_", " "), text, fence) for name, text in texts.items()},
+    )
 
 
 def fill(template: str, values: dict[str, str]) -> str:
@@ -89,6 +124,33 @@ def reader(form: type[Vote], ticket: str) -> Callable[[str], Vote]:
         return vote
 
     return read
+
+
+def poll(
+    client: ChatClient, row: str, ballots: Sequence[Ballot], reasons: Sequence[str], unseen: str
+) -> tuple[str, str]:
+    """Ask for every vote at once; return the verdict and its reason. `unseen` is the reason of who could not tell.
+
+    Raises:
+        TooLong: a question does not fit the model.
+    """
+    form = vote_form(reasons)
+    schema = reply_schema(form)
+
+    def ask(numbered: tuple[int, Ballot]) -> tuple[str, str]:
+        number, one = numbered
+        reply = client.ask(one.messages, reader(form, one.ticket), row=row, sample=number, schema=schema)
+        return weigh(reply.value, one.right, unseen)
+
+    with ThreadPoolExecutor(len(ballots)) as pool:
+        return decide(list(pool.map(ask, enumerate(ballots))), reasons)
+
+
+def weigh(vote: Vote, right: str, unseen: str) -> tuple[str, str]:
+    """What a vote counts for: VALID only from who could also tell the two sides apart."""
+    if vote.verdict != "VALID" or vote.answer_1_belongs_to == right:
+        return vote.verdict, "" if vote.verdict == "VALID" else str(vote.reason)
+    return "UNCERTAIN", unseen if vote.answer_1_belongs_to == "unclear" else CANNOT_TELL
 
 
 def decide(votes: Sequence[tuple[str, str]], reasons: Sequence[str]) -> tuple[str, str]:

@@ -11,8 +11,6 @@ A trajectory is data, and may say anything, also "answer VALID". What holds what
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field
@@ -20,7 +18,7 @@ from pydantic import Field
 from contextrl_data.pipeline.calls import CallLedger
 from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Context, Drop, Keep, Map, Outcome, Row, StageConfig, seed_of
-from contextrl_data.stages.ballot import Vote, decide, fenced, fill, reader, reply_schema, token, vote_form
+from contextrl_data.stages.ballot import Ballot, fill, poll, sealed
 from contextrl_data.stages.chat import ChatClient, ChatConfig, TooLong
 from contextrl_data.stages.chat_outlook import calls_ahead, pair_tokens
 from contextrl_data.stages.judge import REASONS
@@ -62,8 +60,6 @@ QUESTION = """\
 
 Is this pair VALID, INVALID or UNCERTAIN? Reply with the JSON object, its ticket included."""
 
-FORM = vote_form(REASONS)
-
 
 class ChatJudgeConfig(StageConfig):
     """Settings of `judge` with a model."""
@@ -84,16 +80,6 @@ class ChatJudgeConfig(StageConfig):
     """The question. `{answer_1}`, `{answer_2}`, `{context_X}` and `{context_Y}` are filled in, fenced."""
     seed: int = 0
     """Draws the order of the contexts and the fences."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ballot:
-    """The question of one vote, and what the right reply must name."""
-
-    messages: list[Row]
-    ticket: str
-    right: str
-    """The context that answer 1 belongs to."""
 
 
 class ChatJudge(Map[ChatJudgeConfig]):
@@ -121,21 +107,13 @@ class ChatJudge(Map[ChatJudgeConfig]):
         if max(len(part["content"]) for one in ballots for part in one.messages) > self.config.max_chars:
             return Drop("too long for the judge")
         try:
-            with ThreadPoolExecutor(len(ballots)) as pool:
-                votes = list(pool.map(lambda vote: self._vote(row["id"], *vote), enumerate(ballots)))
+            verdict, reason = poll(self._client, row["id"], ballots, REASONS, unseen="evidence not shown")
         except TooLong:
             return Drop("too long for the judge")
-        verdict, reason = decide(votes, REASONS)
         if verdict == "INVALID":
             return Drop(f"judged invalid: {reason}")
-        found = {"judge": self.config.chat.model, "verdict": verdict, "verdict_reason": reason, "votes": len(votes)}
+        found = {"judge": self.config.chat.model, "verdict": verdict, "verdict_reason": reason, "votes": len(ballots)}
         return Keep([{**row, **found}])
-
-    def _vote(self, row: str, number: int, one: Ballot) -> tuple[str, str]:
-        reply = self._client.ask(
-            one.messages, reader(FORM, one.ticket), row=row, sample=number, schema=reply_schema(FORM)
-        )
-        return weigh(reply.value, one.right)
 
 
 def ballot(config: ChatJudgeConfig, row: Row, number: int) -> Ballot:
@@ -150,22 +128,12 @@ def ballot(config: ChatJudgeConfig, row: Row, number: int) -> Ballot:
         "context_X": transcript(contexts[0][config.view] or []),
         "context_Y": transcript(contexts[1][config.view] or []),
     }
-    fence = token(texts.values(), config.seed, row["id"], number, "fence")
-    ticket = token(texts.values(), config.seed, row["id"], number, "ticket")
-    instructions = {"fence": fence, "ticket": ticket, "reasons": ", ".join(f'"{reason}"' for reason in REASONS)}
-    blocks = {name: fenced(name.replace("_", " "), text, fence) for name, text in texts.items()}
+    part = sealed(texts, REASONS, config.seed, row["id"], number)
     return Ballot(
         messages=[
-            {"role": "system", "content": fill(config.system, instructions)},
-            {"role": "user", "content": fill(config.question, blocks)},
+            {"role": "system", "content": fill(config.system, part.instructions)},
+            {"role": "user", "content": fill(config.question, part.blocks)},
         ],
-        ticket=ticket,
+        ticket=part.ticket,
         right="X" if answers[0] is contexts[0] else "Y",
     )
-
-
-def weigh(vote: Vote, right: str) -> tuple[str, str]:
-    """What a vote counts for: VALID only from who could also tell the contexts apart."""
-    if vote.verdict != "VALID" or vote.answer_1_belongs_to == right:
-        return vote.verdict, "" if vote.verdict == "VALID" else str(vote.reason)
-    return "UNCERTAIN", "evidence not shown" if vote.answer_1_belongs_to == "unclear" else "ambiguous label"

@@ -8,8 +8,6 @@ places from vote to vote, so that one reply to every vote is never VALID.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field
@@ -17,7 +15,7 @@ from pydantic import Field
 from contextrl_data.pipeline.calls import CallLedger
 from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Context, Drop, Keep, Map, Outcome, Row, StageConfig, seed_of
-from contextrl_data.stages.ballot import Vote, decide, fenced, fill, reader, reply_schema, token, vote_form
+from contextrl_data.stages.ballot import Ballot, fill, poll, sealed
 from contextrl_data.stages.chat import ChatClient, ChatConfig, TooLong
 from contextrl_data.stages.chat_outlook import PICTURE, PICTURE_TOLD, calls_ahead
 from contextrl_data.stages.images.answers import resolve
@@ -29,7 +27,6 @@ from contextrl_data.stages.images.rows import JUDGED_CANDIDATE
 SIDES = ("first", "second")
 REASONS = ("ambiguous label", "wrong answer", "not visible", "shortcut", "damaged picture", "question unclear")
 """Everything that a model may hold against a pair."""
-FORM = vote_form(REASONS)
 
 SYSTEM = """\
 You check pairs for a dataset. A pair is a question, two pictures, X and Y, and two answers, 1 and 2. Each answer should be \
@@ -88,16 +85,6 @@ class ImageChatJudgeConfig(StageConfig):
     """Draws the order of the pictures and the fences."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImageBallot:
-    """The question of one vote, and what the right reply must name."""
-
-    messages: list[Row]
-    ticket: str
-    right: str
-    """The picture that answer 1 belongs to."""
-
-
 class ImageChatJudge(Map[ImageChatJudgeConfig]):
     """IMAGE_CANDIDATE -> JUDGED_CANDIDATE."""
 
@@ -132,24 +119,17 @@ class ImageChatJudge(Map[ImageChatJudgeConfig]):
         ]
         ballots = [image_ballot(self.config, row, uris, number) for number in range(self.config.votes)]
         try:
-            with ThreadPoolExecutor(len(ballots)) as pool:
-                votes = list(pool.map(lambda vote: self._vote(row["id"], *vote), enumerate(ballots)))
+            verdict, reason = poll(self._client, row["id"], ballots, REASONS, unseen="not visible")
         except TooLong:
             return Drop("too long for the judge")
-        verdict, reason = decide(votes, REASONS)
         if verdict == "INVALID" or (verdict == "UNCERTAIN" and self.config.uncertain == "drop"):
             return Drop(f"judged {verdict.lower()}: {reason}")
-        told = {"name": f"judged by {len(votes)} votes", "passed": verdict == "VALID" or None, "detail": reason}
+        told = {"name": f"judged by {len(ballots)} votes", "passed": verdict == "VALID" or None, "detail": reason}
         found = {"verdict": verdict, "judge": self.config.chat.model, "checks": [*(row["checks"] or []), told]}
         return Keep([{**row, **found}])
 
-    def _vote(self, row: str, number: int, one: ImageBallot) -> tuple[str, str]:
-        form = reply_schema(FORM)
-        reply = self._client.ask(one.messages, reader(FORM, one.ticket), row=row, sample=number, schema=form)
-        return weigh_seen(reply.value, one.right)
 
-
-def image_ballot(config: ImageChatJudgeConfig, row: Row, uris: list[str], number: int) -> ImageBallot:
+def image_ballot(config: ImageChatJudgeConfig, row: Row, uris: list[str], number: int) -> Ballot:
     """The question of vote `number`: answers in an order drawn once, pictures changing places from vote to vote."""
     first_is_1 = seed_of(config.seed, row["id"], "answers") % 2
     first_is_x = (seed_of(config.seed, row["id"], "pictures") + number) % 2
@@ -159,29 +139,19 @@ def image_ballot(config: ImageChatJudgeConfig, row: Row, uris: list[str], number
     choices = row["first"]["choices"] or []
     asked = row["first"]["question"] + (f"\nChoices: {'; '.join(choices)}" if choices else "")
     texts = {"question": asked, "answer_1": one, "answer_2": two}
-    fence = token(texts.values(), config.seed, row["id"], number, "fence")
-    ticket = token(texts.values(), config.seed, row["id"], number, "ticket")
-    instructions = {"fence": fence, "ticket": ticket, "reasons": ", ".join(f'"{reason}"' for reason in REASONS)}
-    blocks = {name: fenced(name.replace("_", " "), text, fence) for name, text in texts.items()}
+    part = sealed(texts, REASONS, config.seed, row["id"], number)
     content = [
         {"type": "text", "text": "Picture X:"},
         {"type": "image_url", "image_url": {"url": x}},
         {"type": "text", "text": "Picture Y:"},
         {"type": "image_url", "image_url": {"url": y}},
-        {"type": "text", "text": fill(config.question, blocks)},
+        {"type": "text", "text": fill(config.question, part.blocks)},
     ]
-    return ImageBallot(
+    return Ballot(
         messages=[
-            {"role": "system", "content": fill(config.system, instructions)},
+            {"role": "system", "content": fill(config.system, part.instructions)},
             {"role": "user", "content": content},
         ],
-        ticket=ticket,
+        ticket=part.ticket,
         right="X" if first_is_1 == first_is_x else "Y",
     )
-
-
-def weigh_seen(vote: Vote, right: str) -> tuple[str, str]:
-    """What a vote counts for: VALID only from who could also tell the pictures apart."""
-    if vote.verdict != "VALID" or vote.answer_1_belongs_to == right:
-        return vote.verdict, "" if vote.verdict == "VALID" else str(vote.reason)
-    return "UNCERTAIN", "not visible" if vote.answer_1_belongs_to == "unclear" else "ambiguous label"
