@@ -26,7 +26,7 @@ NOTE_SECONDS = 60.0
 
 Layers = Mapping[str, int]
 """Layer -> bytes. A layer is known by the digest of the lowest one and the steps of the image's history up to it: images
-that share it share these."""
+that share it share these. Two steps on one image, of one second, one command and one size, would pass for one."""
 
 _layers: dict[str, Layers] = {}
 """By image id: an image never changes."""

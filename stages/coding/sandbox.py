@@ -43,7 +43,7 @@ WITHOUT_WORKDIR = "chdir to cwd"
 STOPPED = "cannot exec in a stopped state"
 NOT_STARTED = "OCI runtime exec failed"
 KILLED = 128 + 9
-SECOND_TRY = 5  # seconds that an image must live at its second try
+SECOND_TRY = 15  # seconds that an image must live at its second try
 LONGEST_ARGUMENT = 100_000  # Linux takes 128 KiB in one argument
 
 

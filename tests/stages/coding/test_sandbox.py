@@ -224,11 +224,13 @@ def test_an_unfit_image_is_the_tasks_fault(host: Host, image_without: str, reaso
 def test_an_image_that_does_not_start_leaves_no_container(
     docker_client: docker.DockerClient, host: Host, image_without: str, run_id: str
 ) -> None:
-    with (
-        pytest.raises(UnusableTask, match="image does not start"),
-        start_sandbox(host, image_without, SMALL, run_id) as sandbox,
-    ):
-        sandbox.exec("sleep 1")
+    def start_and_use() -> None:
+        with start_sandbox(host, image_without, SMALL, run_id) as sandbox:
+            time.sleep(0.5)  # a command that comes before its end would run
+            sandbox.exec("sleep 1")
+
+    with pytest.raises(UnusableTask, match="image does not start"):
+        start_and_use()
     assert containers(docker_client, run_id) == 0
 
 
