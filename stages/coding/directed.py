@@ -37,6 +37,7 @@ class Direct(Map[DirectConfig]):
     """JUDGED -> PAIR: both directions where both answers are known, within the token budget, with blind scores."""
 
     name = "direct"
+    version = 2
     schema = PAIR
     work = "process"
 
@@ -52,6 +53,8 @@ class Direct(Map[DirectConfig]):
     def process(self, row: Row) -> Outcome:
         """Keep both directions, or, where one is longer than the budget, neither: they have the same contexts."""
         sides = [row["first"], row["second"]]
+        if sides[0][self.config.view] == sides[1][self.config.view]:  # before their first edits two runs may be one
+            return Drop("the contexts are the same")
         rows = [self._directed(row, place) for place in (0, 1) if (sides[place]["patch"] or "").strip()]
         if not rows:
             return Drop("no answer is known")

@@ -135,3 +135,11 @@ def test_an_outcome_pair_says_that_both_runs_were_evaluated(siblings: Row) -> No
     rows = direct({**siblings, "kind": "outcome", "checks": checks})
     assert [[c["detail"] for c in row["checks"]] for row in rows] == [list(statuses), list(reversed(statuses))]
     assert all(c["passed"] for row in rows for c in row["checks"])
+
+
+def test_runs_that_looked_at_the_same_before_their_edits_make_no_pair_of_that_view(siblings: Row) -> None:
+    twin = {**siblings, "second": {**siblings["second"], "before_edit": siblings["first"]["before_edit"]}}
+    stage = Direct(DirectConfig(view="before_edit"))
+    stage.open(Context(folder=Path()))
+    assert stage.process(twin) == Drop("the contexts are the same")
+    assert len(direct(twin, view="full")) == 2
