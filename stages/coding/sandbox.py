@@ -41,6 +41,7 @@ __all__ = ["Result", "Sandbox", "SandboxConfig", "SandboxOver", "UnusableTask", 
 
 WITHOUT_WORKDIR = "chdir to cwd"
 STOPPED = "cannot exec in a stopped state"
+GOING_DOWN = "is not running"
 NOT_STARTED = "OCI runtime exec failed"
 KILLED = 128 + 9
 SECOND_TRY = 15  # seconds that an image must live at its second try
@@ -136,7 +137,7 @@ class Sandbox:
                     self._api.exec_start(exec_id, socket=True), deadline, self.config.output_bytes
                 )
                 state = "disk_cap" if self._overfull else state
-                exit_code = self._api.exec_inspect(exec_id)["ExitCode"] if state == "ok" else None
+                exit_code = self._exit_code(exec_id) if state == "ok" else None
         except RowFailure as failure:
             raise self._explained(failure) from failure.__cause__
         text = output.decode("utf-8", "replace")
@@ -146,7 +147,7 @@ class Sandbox:
             # Once a command has run, a missing workdir is the work of that command, and its result to see.
             if not (self._ran and WITHOUT_WORKDIR in text):
                 raise self._explained(RowFailure("docker", text.splitlines()[0][:300]))
-        elif exit_code == KILLED and self._has_ended():
+        elif exit_code is None or (exit_code == KILLED and self._has_ended()):
             raise self._ended()
         self._ran = True
         return Result(exit_code, text, state)
@@ -185,6 +186,14 @@ class Sandbox:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _exit_code(self, exec_id: str) -> int | None:
+        """None where the container went down before the command began. Docker may know it a little after the output ends."""
+        for pause in (0.0, 0.1, 0.3, 1.0):
+            time.sleep(pause)
+            if (code := self._api.exec_inspect(exec_id)["ExitCode"]) is not None:
+                return int(code)
+        return None
+
     @property
     def _overfull(self) -> bool:
         return self._watch is not None and self._watch.over
@@ -206,7 +215,7 @@ class Sandbox:
             return UnusableTask("image without the task's workdir", f"{self.image} has no {self.workdir}")
         gone = isinstance(failure.__cause__, APIError) and failure.__cause__.status_code in (404, 409)
         # A container that is going down refuses commands in many words, before Docker calls it stopped.
-        refused = NOT_STARTED in failure.message or STOPPED in failure.message
+        refused = any(words in failure.message for words in (NOT_STARTED, STOPPED, GOING_DOWN))
         return self._ended() if gone or (refused and self._has_ended()) else failure
 
     def _ended(self) -> RowFailure:
