@@ -12,7 +12,10 @@ from pydantic import Field
 from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Gather, Gathered, Row, Rows, StageConfig
 from contextrl_data.stages.audit import summarise
+from contextrl_data.stages.audit.rare_words import NAME as RARE_WORDS
+from contextrl_data.stages.audit.rare_words import RareWords
 from contextrl_data.stages.balance import Choice, Limits, Unit, choose
+from contextrl_data.stages.lexical import context_text
 from contextrl_data.stages.rows import PAIR
 
 ONE_DIRECTION = "one direction only"
@@ -45,9 +48,10 @@ class SelectConfig(StageConfig):
 
 
 class SelectPairs(Gather[SelectConfig]):
-    """PAIR -> PAIR, fewer."""
+    """PAIR -> PAIR, fewer; each with one more blind score, `rare_words`."""
 
     name = "select"
+    version = 2
     schema = PAIR
     context_columns: ClassVar[tuple[str, ...]] = ("trajectory_pos", "trajectory_neg")
     """Ids of the two contexts: each is capped."""
@@ -65,7 +69,8 @@ class SelectPairs(Gather[SelectConfig]):
         """Choose on the small columns, then stream the chosen rows."""
         columns = ["id", "pair_id", *self.kind_columns, "group", self.source_column, *self.context_columns]
         columns += [*self.told_columns, "blind_scores"]
-        seen = [_light(row) for row in rows.select(columns)]
+        corpus = self.corpus_scores(rows)
+        seen = [_with_scores(row, corpus) for row in rows.select(columns)]
         pairs: dict[str, list[Row]] = {}
         for row in seen:
             pairs.setdefault(row["pair_id"], []).append(row)
@@ -80,7 +85,7 @@ class SelectPairs(Gather[SelectConfig]):
             row["id"]: reasons.get(row["pair_id"], ONE_DIRECTION) for row in seen if row["pair_id"] not in chosen
         }
         return Gathered(
-            rows=(row for row in rows if row["pair_id"] in chosen),
+            rows=({**row, "blind_scores": _listed(row, corpus)} for row in rows if row["pair_id"] in chosen),
             dropped=dropped,
             funnel=[
                 ("pairs", len(seen)),
@@ -90,6 +95,14 @@ class SelectPairs(Gather[SelectConfig]):
             ],
             notes=self._notes(seen, units, choice, dropped),
         )
+
+    def corpus_scores(self, rows: Rows) -> dict[str, float]:
+        """Scores by row id of the guesser that needs the whole set, `rare_words`; its weights come from all candidates."""
+        guesser = RareWords()
+        for done, row in enumerate(rows.select(["id", "answer", "context_pos", "context_neg"]), 1):
+            guesser.add(row["id"], row["answer"], context_text(row["context_pos"]), context_text(row["context_neg"]))
+            self.tell("rows read", done, len(rows))
+        return guesser.scores()
 
     def _again(self, pairs: Mapping[str, Sequence[Row]]) -> set[str]:
         """Pairs that say what an earlier one says: two scenes may come out as the same picture."""
@@ -161,5 +174,10 @@ class SelectPairs(Gather[SelectConfig]):
         return {kind: count for counter in counts for kind, count in sorted(counter.items())}
 
 
-def _light(row: Row) -> Row:
-    return {**row, "blind_scores": {one["name"]: one["value"] for one in row["blind_scores"]}}
+def _listed(row: Row, corpus: Mapping[str, float]) -> list[Row]:
+    more = [{"name": RARE_WORDS, "value": corpus[row["id"]]}] if row["id"] in corpus else []
+    return [*row["blind_scores"], *more]
+
+
+def _with_scores(row: Row, corpus: Mapping[str, float]) -> Row:
+    return {**row, "blind_scores": {one["name"]: one["value"] for one in _listed(row, corpus)}}

@@ -14,7 +14,7 @@ def patch(symbol: str, number: int) -> str:
     """A fix of one line, as git writes it."""
     return (
         f"diff --git a/src/{symbol}.py b/src/{symbol}.py\n--- a/src/{symbol}.py\n+++ b/src/{symbol}.py\n"
-        f"@@ -{number},3 +{number},3 @@ def {symbol}(values, count_{number}):\n"
+        f"@@ -40,3 +40,3 @@ def {symbol}(values, count_{number}):\n"  # the number alone would stand in the context as well
         f"     total_{number} = 0\n-    return total_{number} - len(values)\n+    return total_{number} + len(values)\n"
     )
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from contextrl_data.pipeline.errors import InputError
 from contextrl_data.pipeline.stage import seed_of
+from contextrl_data.stages.audit import rare_words
 from contextrl_data.stages.audit.config import AuditConfig
 from contextrl_data.stages.audit.groups import Clustering
 from contextrl_data.stages.audit.learned import (
@@ -22,6 +23,7 @@ from contextrl_data.stages.audit.learned import (
     standardised,
 )
 from contextrl_data.stages.audit.measure import Measured
+from contextrl_data.stages.audit.rare_words import rare_word_scores
 
 LEAST_LEARNED = 20
 """Rows below which nothing is fitted."""
@@ -47,7 +49,7 @@ def all_scores(rows: Sequence[Measured], clustering: Clustering, config: AuditCo
     if "first" not in names:
         found.append(_missing(rows, "first", "no column tells which context is shown first"))
     if any(row.shared is not None for row in rows):
-        found.append(Scored("rare_words", _rare_words(rows)))
+        found.append(Scored(rare_words.NAME, _rare_words(rows)))
     return found + _learned(rows, clustering, config)
 
 
@@ -56,16 +58,8 @@ def _missing(rows: Sequence[Measured], name: str, note: str) -> Scored:
 
 
 def _rare_words(rows: Sequence[Measured]) -> npt.NDArray[np.float64]:
-    """Picks the context with more of the answer's words, each weighing as much as it is rare among contexts."""
     texts = {text.key: text.words for row in rows if row.texts for text in row.texts}
-    words, counts = np.unique(np.concatenate(list(texts.values())), return_counts=True)
-    idf = np.log((1 + len(texts)) / (1 + counts)) + 1.0
-    scores = np.full(len(rows), np.nan)
-    for place, row in enumerate(rows):
-        if row.shared is not None:
-            right, wrong = (float(idf[np.searchsorted(words, shared)].sum()) for shared in row.shared)
-            scores[place] = 0.5 if np.isclose(right, wrong, rtol=1e-9) else float(right > wrong)
-    return scores
+    return rare_word_scores(list(texts.values()), [row.shared for row in rows])
 
 
 def _learned(rows: Sequence[Measured], clustering: Clustering, config: AuditConfig) -> list[Scored]:

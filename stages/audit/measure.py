@@ -10,8 +10,9 @@ import numpy as np
 from contextrl_data.stages.audit.baselines import blind_scores
 from contextrl_data.stages.audit.pairs import Pair
 from contextrl_data.stages.audit.picture import Picture, describe
+from contextrl_data.stages.audit.rare_words import shared_words
 from contextrl_data.stages.audit.texts import BenchmarkTexts
-from contextrl_data.stages.audit.words import TextSketch, digest, ngram_hashes, sketch_text, word_hashes
+from contextrl_data.stages.audit.words import TextSketch, digest, ngram_hashes, sketch_text
 from contextrl_data.stages.lexical import changed_lines, fold, text_features
 
 Numbers = np.ndarray[tuple[int], np.dtype[np.int32]]
@@ -112,9 +113,7 @@ def _measure_texts(pair: Pair, contexts: tuple[str, str], found: Measured) -> No
         right, wrong = pair.turns
         scores["more_turns"] = 0.5 if right == wrong else float(right > wrong)
     found.scores |= scores
-    names = word_hashes(pair.answer) & np.uint64(0x3FFFFF)
-    wanted = np.unique(names).astype(np.int32)
-    first, second = (wanted[np.isin(wanted, text.words)] for text in found.texts)
+    first, second = shared_words(pair.answer, [text.words for text in found.texts])
     found.shared = (first, second)
 
 

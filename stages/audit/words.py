@@ -79,10 +79,15 @@ def _ngrams(words: Hashes, size: int) -> Hashes:
 def sketch_text(text: str) -> TextSketch:
     """Sketch a text; remembered briefly, as both directions of a pair read the same two contexts."""
     words = word_hashes(text)
-    signs = np.array([_KNOWN[sign] for sign in sorted(set(_SPACES.sub("", text[:200_000])))], np.uint64)
-    distinct = np.unique(np.concatenate([words, signs]) & np.uint64((1 << WORD_BITS) - 1))
     shingles = _ngrams(words, min(SHINGLE, len(words)))
-    return TextSketch(digest(text), distinct.astype(np.int32), shingles[:SKETCH].copy())
+    return TextSketch(digest(text), distinct_words(text, words), shingles[:SKETCH].copy())
+
+
+def distinct_words(text: str, words: Hashes | None = None) -> npt.NDArray[np.int32]:
+    """Hashes of the distinct words and signs of a text, sorted; `words` are its word hashes, where they are known."""
+    found = word_hashes(text) if words is None else words
+    signs = np.array([_KNOWN[sign] for sign in sorted(set(_SPACES.sub("", text[:200_000])))], np.uint64)
+    return np.unique(np.concatenate([found, signs]) & np.uint64((1 << WORD_BITS) - 1)).astype(np.int32)
 
 
 def jaccard(one: Hashes, other: Hashes) -> float:

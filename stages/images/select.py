@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 from pydantic import Field
 
-from contextrl_data.pipeline.stage import Row
+from contextrl_data.pipeline.stage import Row, Rows
 from contextrl_data.stages.balance import Choice, Unit
 from contextrl_data.stages.export import ExportConfig, ExportPairs
 from contextrl_data.stages.facts import FactCounter, ImageFacts
@@ -47,6 +47,10 @@ class SelectImages(SelectPairs):
     told_columns: ClassVar[tuple[str, ...]] = ("question", "answer")
     source_column: ClassVar[str] = "source"
     kind_columns: ClassVar[tuple[str, ...]] = ("domain", "method")
+
+    def corpus_scores(self, rows: Rows) -> dict[str, float]:
+        """None: there are no texts to count words in."""
+        return {}
 
     def _notes(self, seen: list[Row], units: list[Unit], choice: Choice, dropped: dict[str, str]) -> dict[str, Any]:
         """The price of balance, and how many pairs of each domain and method were there and were taken."""

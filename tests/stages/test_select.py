@@ -10,6 +10,9 @@ from factories import pair_rows
 
 from contextrl_data.pipeline.stage import Gathered, Row
 from contextrl_data.stages.audit import summarise
+from contextrl_data.stages.audit.measure import measure
+from contextrl_data.stages.audit.pairs import Pair, as_text
+from contextrl_data.stages.audit.rare_words import rare_word_scores
 from contextrl_data.stages.select import SelectConfig, SelectPairs
 
 
@@ -76,3 +79,31 @@ def test_one_repository_does_not_fill_the_set() -> None:
     kept, found = run(rows, target_pairs=60, max_source_share=0.5, per_group=99)
     assert Counter(row["repo"] for row in kept) == {"a/a": 30, "b/b": 20}
     assert "cap per repository reached" in found.dropped.values()
+
+
+def test_words_that_are_rare_among_all_contexts_do_not_give_the_answer_away() -> None:
+    rows = corpus(120)
+    for row in rows[:140]:  # a word of the answer stands in its own context alone
+        word = f"total_{row['instance_pos'].rpartition('-')[2]}"
+        row["context_pos"] = [*row["context_pos"], {"role": "assistant", "content": f"THOUGHT: it is {word}."}]
+    kept, found = run(rows, target_pairs=240, per_group=50)
+    before = {one["name"]: one for one in found.notes["baselines_before"]}
+    after = {one["name"]: one for one in found.notes["baselines"]}
+    assert before["rare_words"]["low"] > 0.5
+    assert after["rare_words"]["low"] <= 0.5 <= after["rare_words"]["high"]
+    assert found.notes["left_out_for"]["rare_words"] > 0
+    scores = [{one["name"]: one["value"] for one in row["blind_scores"]} for row in kept]
+    assert {one.name: one.at_chance for one in summarise(scores)}["rare_words"]
+    pairs = [
+        Pair(row["id"], "", row["answer"], contexts=(as_text(row["context_pos"]), as_text(row["context_neg"])))
+        for row in rows
+    ]
+    audited = rare_word_scores(*_as_the_audit_does(pairs))
+    as_audited = dict(zip((pair.id for pair in pairs), audited.tolist(), strict=True))
+    assert [score["rare_words"] for score in scores] == [as_audited[row["id"]] for row in kept]
+
+
+def _as_the_audit_does(pairs: list[Pair]) -> tuple[list[Any], list[Any]]:
+    measured = [measure(pair) for pair in pairs]
+    texts = {text.key: text.words for one in measured for text in one.texts or ()}
+    return list(texts.values()), [one.shared for one in measured]
