@@ -13,6 +13,7 @@ from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from contextrl_data.pipeline.errors import ConfigError
@@ -125,18 +126,24 @@ def _explain(model: type[BaseModel], detail: ErrorDetails) -> str:
 def _walk(model: type[BaseModel], path: tuple[int | str, ...]) -> tuple[list[str], list[str]]:
     """The path as a user writes it, without the tags of unions, and the fields known where its last name stands."""
     names: list[str] = []
-    here, known = [model], list(model.model_fields)
+    here, known = [model], list(_fields(model))
     for name in path:
         tagged = [one for one in here if name in _tags(one)] if len(here) > 1 else []
         if tagged:
-            here, known = tagged, list(tagged[0].model_fields)
+            here, known = tagged, list(_fields(tagged[0]))
             continue
         names.append(str(name))
-        known = [field for one in here for field in one.model_fields]
-        fields = [one.model_fields[str(name)] for one in here if name in one.model_fields]
+        below = [_fields(one) for one in here]
+        known = [field for one in below for field in one]
+        fields = [one[str(name)] for one in below if name in one]
         if fields:  # else a list index, or the name that is not known
             here = [one for field in fields for one in _models_in(field.annotation)]
     return names, known
+
+
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields of a model by the names that a config gives them."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
@@ -152,4 +159,4 @@ def _tags(model: type[BaseModel]) -> set[Any]:
 
 def dump(config: BaseModel) -> str:
     """The resolved config as YAML, every setting named."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100)
+    return yaml.safe_dump(config.model_dump(mode="json", by_alias=True), sort_keys=False, allow_unicode=True, width=100)

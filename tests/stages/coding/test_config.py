@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import BaseModel
 
@@ -21,6 +23,13 @@ def test_a_shipped_config_loads_and_makes_a_pipeline(name: str) -> None:
     assert names[0] == "packages"
     assert names[-1] == "export"
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_resolved_config_of_a_shipped_one_loads_back(name: str, tmp_path: Path) -> None:
+    config = configs.load(CodingConfig, configs.find(name), ["validate.sandbox.cpus=0.5"])
+    (tmp_path / "resolved.yaml").write_text(configs.dump(config))
+    assert configs.load(CodingConfig, tmp_path / "resolved.yaml") == config
 
 
 def names(*settings: str, file: str | None = None) -> list[str]:
@@ -64,6 +73,8 @@ def test_one_list_of_benchmarks_holds_for_tasks_and_runs() -> None:
         (["tasks=taskset"], "--set taskset.path="),
         (["judge.kind=chat", "judge.vots=2"], "judge.vots: no such setting; did you mean votes?"),
         (["judge.max_length_ratoi=2"], "judge.max_length_ratoi: no such setting; did you mean max_length_ratio?"),
+        (["validat.sandbox=1"], "validat: no such setting; did you mean validate?"),
+        (["validate.max_failurs=1"], "validate.max_failurs: no such setting; did you mean max_failures?"),
         (["judge.kind=model"], "'rules', 'chat'"),
         (["judge.kind=chat"], "--set judge.chat.model="),
         (["difficulty.samples=4"], "--set difficulty.chat.model="),
