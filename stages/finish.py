@@ -41,9 +41,11 @@ def finish_build(
     dataset = build.path / "dataset"
     publish_files(finished["export"].folder.files / "dataset", dataset)
     record = write_card(dataset, build.funnel(), config.model_dump(mode="json", exclude={"run", "backend"}))
-    audited = audit_dataset(str(dataset), audit)
+    with console.status("auditing the dataset"):
+        audited = audit_dataset(str(dataset), audit)
     write_into_card(dataset, audited)
-    report = report_command(run.root, str(build.path), None, report_pairs, say=console.print)
+    with console.status("writing the report"):
+        report = report_command(run.root, str(build.path), None, report_pairs, say=console.print)
     _say(console, finished, record, shown)
     _say_audit(console, dataset, audited)
     console.print()

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from contextrl_data.pipeline.build import BuildFolder, find_build
+from contextrl_data.pipeline.calls import summed
 from contextrl_data.stages.card import PROVENANCE, funnel_record, read_provenance
 from contextrl_data.stages.report.overview import Overview, overview_of
 from contextrl_data.stages.report.page import MAX_BYTES, write_report
@@ -59,9 +60,19 @@ def report_command(
 def _of_build(overview: Overview, build: BuildFolder, waiting: int) -> Overview:
     """A build's own funnel and settings are fresher than those on the dataset's record."""
     funnel = [funnel_record(row) for row in build.funnel()]
-    tiles = [*overview.tiles, ("wait for review", waiting)] if waiting else overview.tiles
+    tiles = [*overview.tiles, *([("wait for review", waiting)] if waiting else []), *_spent(build)]
     title = overview.title or f"{build.name}: not finished"
     return replace(overview, title=title, funnel=funnel, config=_config(build) or overview.config, tiles=tiles)
+
+
+def _spent(build: BuildFolder) -> list[tuple[str, object]]:
+    """What its calls of models came to, where it made any."""
+    spent = summed(build.calls())
+    if not spent:
+        return []
+    unpriced = sum(one.unpriced for one in spent)
+    dollars = f"{sum(one.dollars for one in spent):,.2f}{' or more' if unpriced else ''}"
+    return [("calls of models", sum(one.calls for one in spent)), ("US dollars", dollars)]
 
 
 def _pair_ids(dataset: Path) -> set[str]:

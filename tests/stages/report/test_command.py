@@ -10,11 +10,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import toy_pipeline as toy
 from report_pages import Watched, coding_pairs, image_pair_rows, shown
 from typer.testing import CliRunner
 
+from contextrl_data.pipeline.build import start_build
+from contextrl_data.pipeline.calls import CallLedger
 from contextrl_data.pipeline.cli import app
 from contextrl_data.pipeline.errors import InputError, MissingExtra, RunError
+from contextrl_data.pipeline.plan import RunSettings, keys_of
 from contextrl_data.stages.card import write_card
 from contextrl_data.stages.export import write_dataset
 from contextrl_data.stages.images.rows import IMAGE_PAIR
@@ -63,6 +67,28 @@ def test_the_command_line_says_where_the_page_is_and_what_stopped_it(dataset: Pa
         "the page shows 4 of 40 pairs: --pairs stopped it",
         f"report: {dataset.with_name('mine-report.html')}",
     ]
+
+
+def test_the_page_of_a_build_says_what_its_models_cost(tmp_path: Path, watched: Watched) -> None:
+    settings, chain = RunSettings(root=tmp_path / "runs"), toy.steps(count=5)
+    build = start_build("toy", settings, settings, chain)
+    write_dataset(build.path / "dataset", coding_pairs(), PAIR)
+    write_card(build.path / "dataset")
+
+    def tiles() -> dict[str, str]:
+        page = watched.open(report_command(settings.root, None, None), "#overview")
+        names, values = (page.locator(f"dl.tiles {tag}").all_inner_texts() for tag in ("dt", "dd"))
+        return dict(zip(names, values, strict=True))
+
+    assert "US dollars" not in tiles()
+    ledger = CallLedger(settings.root / f"dear-{keys_of(chain)['dear']}", "dear")
+    for dollars in (1.25, 0.5):
+        with ledger.call("m") as call:
+            call.dollars = dollars
+    assert (tiles()["calls of models"], tiles()["US dollars"]) == ("2", "1.75")
+    with ledger.call("unpriced"):
+        pass
+    assert tiles()["US dollars"] == "1.75 or more"
 
 
 def test_nothing_to_report_on(tmp_path: Path) -> None:
