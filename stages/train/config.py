@@ -232,7 +232,8 @@ class TrainConfig(StageConfig):
     seed: int = 0
     """Of everything that is drawn."""
     processor: dict[str, Any] = Field({})
-    """Handed to the model's processor as it is loaded: `max_pixels` of a VLM, for example. Saved with the model."""
+    """Handed to the model's processor as it is loaded: `size` bounds the pixels of a VLM's images. Saved
+    with the model."""
     pairs: PairsConfig = PairsConfig()
     """The contrastive pairs."""
     tasks: TasksConfig = TasksConfig()

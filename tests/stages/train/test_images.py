@@ -188,6 +188,25 @@ def test_a_stock_processor_without_torchvision_is_one_line_with_the_remedy(tmp_p
         models.load_processor(str(folder))
 
 
+def test_pixels_are_bounded_by_the_processors_own_setting_and_the_bound_is_saved(
+    image_data: Path, tmp_path: Path
+) -> None:
+    folder = save_vlm(tmp_path / "vlm")
+    config = PairsConfig(dataset=str(image_data / "pairs"), template=TEMPLATE)
+    row = Pairs.load(config, "train", None)[0]
+
+    def patches(found: Any) -> list[list[int]]:
+        batch = ChoiceCollator(found, config, find_options(found, ("A", "B"), {}))([row], [False], [1.0])
+        grid: list[list[int]] = batch.inputs["image_grid_thw"].tolist()
+        return grid
+
+    bounded = models.load_processor(str(folder), config, {"size": {"shortest_edge": 28 * 28, "longest_edge": 28 * 28}})
+    assert patches(models.load_processor(str(folder), config)) == [[1, 4, 4]] * 2
+    assert patches(bounded) == [[1, 2, 2]] * 2
+    bounded.save_pretrained(folder)
+    assert patches(models.load_processor(str(folder), config)) == [[1, 2, 2]] * 2
+
+
 @pytest.mark.parametrize("objective", ["contextrl", "da_sft", "da_rl"])
 def test_every_objective_trains_on_pictures(image_settings: Build, objective: str) -> None:
     config = image_settings(objective=objective, controls={"rl_share": 0.5})
