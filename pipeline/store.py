@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import tempfile
 from abc import ABC, abstractmethod
 from collections import Counter
 from pathlib import Path
@@ -67,6 +68,19 @@ def write_atomic(path: Path, data: bytes) -> None:
     except OSError as error:
         part.unlink(missing_ok=True)
         raise disk_error(path, error) from error
+
+
+def write_shared(path: Path, data: bytes) -> None:
+    """Write a file that other threads and processes may be writing too: each its own part, and the last rename wins."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(dir=path.parent, prefix=".part-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        Path(part).replace(path)
+    except BaseException:
+        Path(part).unlink(missing_ok=True)
+        raise
 
 
 def disk_error(path: Path, error: OSError) -> SetupError:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import orjson
+
+from contextrl_data.pipeline.store import write_shared
 
 
 def default_folder() -> Path:
@@ -39,18 +40,8 @@ class ReplyCache:
 
     def put(self, key: str, text: str) -> None:
         """Keep a reply."""
-        path = self._path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
         # A model may answer with half a surrogate pair; what is kept must be readable again.
-        data = orjson.dumps({"text": text.encode("utf-8", "replace").decode()})
-        handle, part = tempfile.mkstemp(dir=path.parent, prefix=".part-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            Path(part).replace(path)
-        except BaseException:
-            Path(part).unlink(missing_ok=True)
-            raise
+        write_shared(self._path(key), orjson.dumps({"text": text.encode("utf-8", "replace").decode()}))
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.json"

@@ -15,7 +15,6 @@ import re
 import ssl
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -25,6 +24,7 @@ from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 from contextrl_data.pipeline.errors import InputError, SetupError
+from contextrl_data.pipeline.store import write_shared
 from contextrl_data.stages.coding.syntax import literal
 
 PUBLIC_INDEX = "https://pypi.org/simple"
@@ -97,7 +97,7 @@ class Registry:
         for url in self._locate(project, filename, faults):
             data = self._read(url)
             if _sha256(data) == sha256:
-                _write(target, data)
+                write_shared(target, data)
                 return target
             other = _sha256(data)
         if other:
@@ -184,16 +184,3 @@ def _shown(url: str) -> str:
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _write(target: Path, data: bytes) -> None:
-    # Other processes may fetch the same file: each writes its own part and the last rename wins.
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=target.parent, prefix=".part-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(part).replace(target)
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise
