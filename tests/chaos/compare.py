@@ -29,7 +29,9 @@ def contents(build: Build, runs: Path) -> dict[str, str]:
     for folder in [*(build.stage_folder(stage) for stage in build.keys), f"{build.folder}/dataset"]:
         for path in sorted((runs / folder).rglob("*")):
             name = str(path.relative_to(runs))
-            if path.is_file() and path.name not in COMES_AND_GOES:
+            if path.parent.name == "calls":  # each process has a file of its own, under a name drawn by chance
+                found[str(path.parent.relative_to(runs))] = ""
+            elif path.is_file() and path.name not in COMES_AND_GOES:
                 found[name] = hashlib.sha256(path.read_bytes()).hexdigest() if path.name not in STORY else ""
     return found
 
@@ -60,8 +62,14 @@ def left_over(episode: Episode, before: dict[str, set[str]], after: dict[str, se
     """What outlives the resumed build: containers, volumes, networks, images, temporary and half-written files."""
     found = [f"{kind} {name}" for kind in before for name in sorted(after[kind] - before[kind])]
     found += [f"temporary file {path.relative_to(episode.tmp)}" for path in episode.tmp.rglob("*")]
-    found += [f"half a file {path.relative_to(episode.runs)}" for path in episode.runs.rglob("*.part")]
+    found += [f"half a file {path.name} in {path.parent.name}" for path in sorted(_halves(episode))]
     return [*episode.orphans, *found]
+
+
+def _halves(episode: Episode) -> set[Path]:
+    """Files under the names that they are written by, before they are renamed: of the store, and of what is shared."""
+    names = ("*.part", ".part-*")
+    return {path for root in (episode.folder, episode.runs) for name in names for path in root.rglob(name)}
 
 
 def _labels(folder: Path) -> Iterator[tuple[tuple[str, str], Any]]:

@@ -55,21 +55,30 @@ def test_what_the_campaign_looks_for_it_finds(tmp_path: Path) -> None:
     shutil.copytree(build.runs, episode.runs)
     assert (differences(build, episode.runs), wrong_labels(episode), left_over(episode, {}, {})) == ([], [], [])
 
+    calls = episode.runs / build.stage_folder("dear") / "calls"
+    next(calls.iterdir()).rename(calls / "vm-1-abcdef.jsonl")
+    assert differences(build, episode.runs) == [], "a ledger of calls has another name in every process"
+    shutil.rmtree(calls)
+    assert differences(build, episode.runs) == [str(calls.relative_to(episode.runs))]
+
     folder = episode.runs / build.stage_folder("split")
     ledger = pq.read_table(folder / "ledger-00000.parquet")
     dropped = pc.equal(ledger["status"], "dropped")
     failed = ledger.set_column(1, "status", pc.if_else(dropped, "failed", ledger["status"]))
     pq.write_table(failed, folder / "ledger-00000.parquet")
     assert wrong_labels(episode) == [], "a row that failed has no label"
-    assert differences(build, episode.runs) == [f"{folder.name}/ledger-00000.parquet"]
+    assert f"{folder.name}/ledger-00000.parquet" in differences(build, episode.runs)
     kept = ledger.set_column(1, "status", pa.array(["dropped"] * len(ledger)))
     pq.write_table(kept, folder / "ledger-00000.parquet")
     assert len(wrong_labels(episode)) == pc.sum(pc.invert(dropped)).as_py()
 
     (folder / "data-00001.parquet.part").touch()
+    (episode.folder / "replies").mkdir()
+    (episode.folder / "replies" / ".part-x1").touch()
     (episode.tmp / "left").touch()
     assert left_over(episode, {"volume": set()}, {"volume": {"v"}}) == [
         "volume v",
         "temporary file left",
-        f"half a file {folder.name}/data-00001.parquet.part",
+        "half a file .part-x1 in replies",
+        f"half a file data-00001.parquet.part in {folder.name}",
     ]

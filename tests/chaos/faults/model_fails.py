@@ -25,8 +25,8 @@ class ModelFails(Fault):
         return f"{self.model}'s model server fails"
 
     def lane(self, build: str) -> str:
-        """The judge needs no container."""
-        return "coding" if self.model == "agent" else "servers"
+        """One lane: the server counts the calls of a model, whoever makes them."""
+        return "coding"
 
     def cuts(self, world: World, build: str) -> list[str]:
         """Where the model is asked."""
