@@ -189,7 +189,8 @@ class _Work:
     def _calls(self, ahead: CallsAhead, rows: float, price: Pricer) -> dict[str, Any]:
         per_row, prompt, reply, told = self._per_call(ahead)
         calls = rows * per_row
-        dollars = price(ahead, calls * prompt, calls * reply)
+        each = price(ahead, prompt, reply)  # of one call: many a model is dearer per token where a prompt is long
+        dollars = None if each is None else calls * each
         most = None
         if dollars is not None and ahead.most_dollars is not None:  # without a price no limit can be held
             most = rows * ahead.most_dollars
@@ -209,16 +210,17 @@ class _Work:
 
     def _per_call(self, ahead: CallsAhead) -> tuple[float, float, float, str]:
         """Calls a row and tokens a call, from the books of former runs with this model where there are enough."""
-        calls = [call for call in (self.former.calls if self.former else []) if call.model == ahead.model]
-        if self.folder is not None:
-            calls += [call for call in read_calls(self.folder) if call.model == ahead.model]
-        paid = [call for call in calls if call.prompt_tokens is not None]
+        folders = {*(self.former.paths if self.former else []), *([self.folder.path] if self.folder else [])}
+        books = [(path, call) for path in sorted(folders) for call in read_calls(StageFolder(path))]
+        books = [(path, call) for path, call in books if call.model == ahead.model]
+        paid = [call for _, call in books if call.prompt_tokens is not None]
         if len(paid) < ENOUGH:
             return ahead.per_row, ahead.prompt_tokens, ahead.completion_tokens, ahead.told
         prompt = sum(call.prompt_tokens or 0 for call in paid) / len(paid)
         reply = sum(call.completion_tokens or 0 for call in paid) / len(paid)
-        per_row = len(calls) / len({call.row for call in calls})
-        told = f"{len(calls):,} calls on record: {per_row:.1f} a row, {prompt:,.0f} + {reply:,.0f} tokens a call"
+        rows = {(path, call.row) for path, call in books}  # the rows of one run have names of their own
+        per_row = ahead.per_row if ahead.fixed else len(books) / len(rows)
+        told = f"{len(books):,} calls on record: {per_row:.1f} a row, {prompt:,.0f} + {reply:,.0f} tokens a call"
         return per_row, prompt, reply, told
 
 

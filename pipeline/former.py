@@ -5,14 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from contextrl_data.pipeline.build import builds
-from contextrl_data.pipeline.calls import Call, read_calls
 from contextrl_data.pipeline.errors import StoreError
 from contextrl_data.pipeline.manifest import Manifest
 from contextrl_data.pipeline.stage import Stage
@@ -57,11 +55,6 @@ class Former:
     def folders(self) -> list[str]:
         """Their names."""
         return [path.name for path in self.paths]
-
-    @cached_property
-    def calls(self) -> list[Call]:
-        """What stands in their books."""
-        return [call for path in self.paths for call in read_calls(StageFolder(path))]
 
 
 def former_runs(name: str, root: Path, stages: Sequence[Stage[Any]]) -> dict[str, Former]:

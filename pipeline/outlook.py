@@ -22,6 +22,8 @@ class CallsAhead:
     output_price: float | None = None
     most_dollars: float | None = None
     """What the config lets one row cost at most, by the prices that are known."""
+    fixed: bool = False
+    """Whether the config alone decides how many calls a row makes, whatever former runs made."""
     price_setting: str = ""
     """The setting that names a price, for a model whose price nobody knows."""
 

@@ -28,5 +28,6 @@ def calls_ahead(chat: ChatConfig, per_row: float, prompt: float, reply: float, t
         told,
         chat.input_price,
         chat.output_price,
+        fixed=True,
         price_setting=f"{stage}.chat.input_price and {stage}.chat.output_price",
     )

@@ -11,13 +11,14 @@ import toy_pipeline as toy
 from rich.console import Console
 
 from contextrl_data.pipeline.build import start_build
-from contextrl_data.pipeline.calls import CallLedger
+from contextrl_data.pipeline.calls import CallLedger, read_calls
 from contextrl_data.pipeline.errors import InputError
 from contextrl_data.pipeline.estimate import Estimate, StageEstimate, estimate
 from contextrl_data.pipeline.estimate_table import as_json, show_estimate
 from contextrl_data.pipeline.former import Yield
 from contextrl_data.pipeline.outlook import CallsAhead, Outlook
 from contextrl_data.pipeline.plan import RunSettings, Step
+from contextrl_data.pipeline.store import StageFolder
 
 SHIPPED = {"numbers": Yield(100, 90, 100, 1000), "split": Yield(100, 150, 150, 3000)}
 
@@ -30,8 +31,10 @@ class Numbers(toy.Numbers):
 class Asking(toy.Dear):
     """Asks a model twice a row, in a container."""
 
+    fixed = False
+
     def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
-        ahead = CallsAhead("toy", 2, 100, 10, "assumed", most_dollars=0.5, price_setting="toy.price")
+        ahead = CallsAhead("toy", 2, 100, 10, "assumed", most_dollars=0.5, price_setting="toy.price", fixed=self.fixed)
         return Outlook(rows, containers=rows, calls=ahead)
 
 
@@ -132,6 +135,39 @@ def test_calls_on_record_go_before_the_assumption(tmp_path: Path) -> None:
     assert stages["dear"].prompt_tokens / stages["dear"].calls == pytest.approx(1000)
     assert rows < stages["dear"].calls < 2 * rows, "most rows were served by one call, ten by four"
     assert "calls on record" in stages["dear"].told[-1]
+
+
+class Voting(Asking):
+    """As many calls a row as its config says."""
+
+    fixed = True
+
+
+def test_rows_of_several_runs_are_not_one_row_and_the_configs_votes_are_not_overruled(tmp_path: Path) -> None:
+    for count in (60, 90):  # the same row ids in both
+        run(tmp_path, chain(count=count))
+    for folder in tmp_path.glob("dear-*"):
+        ledger = CallLedger(folder, "dear")
+        for row in [line.row for line in read_calls(StageFolder(folder))]:
+            for _ in range(2):
+                with ledger.call("toy", row) as call:
+                    call.prompt_tokens, call.completion_tokens = 1000, 100
+    _, stages = plan(tmp_path, chain(count=600))
+    assert stages["dear"].calls == pytest.approx(3 * stages["dear"].rows_in)
+    *before, last = chain(count=600)
+    _, stages = plan(tmp_path, [*before, Step(Voting(last.stage.config), after=last.after)])
+    assert stages["dear"].calls == pytest.approx(2 * stages["dear"].rows_in)
+    assert stages["dear"].prompt_tokens / stages["dear"].calls == pytest.approx(1000)
+
+
+def test_calls_are_priced_one_by_one(tmp_path: Path) -> None:
+    def dear_when_long(ahead: CallsAhead, prompt: float, reply: float) -> float:
+        return (prompt + reply) * (1 if prompt <= 200 else 2)
+
+    dear = estimate("toy", chain(), tmp_path, SHIPPED, dear_when_long).stages[-1]
+    assert dear.dollars == dear.most_dollars, "the limit of a row holds"
+    cheap = estimate("toy", chain(), tmp_path, SHIPPED, lambda *told: dear_when_long(*told) / 1e6).stages[-1]
+    assert cheap.dollars == pytest.approx(810 * 110 / 1e6)
 
 
 def test_a_price_that_nobody_knows_is_no_zero(tmp_path: Path) -> None:

@@ -73,9 +73,7 @@ def test_an_agent_is_priced_by_litellm_and_bounded_by_its_limit(tmp_path: Path) 
     found, told = plan("demo", tmp_path, *agent)
     rollouts = next(one for one in found.stages if one.stage == "rollouts")
     assert rollouts.calls == pytest.approx(38.7 * rollouts.rows_in)
-    assert rollouts.dollars == price_of(
-        "openai/gpt-4o-mini", round(rollouts.prompt_tokens), round(rollouts.completion_tokens)
-    )
+    assert rollouts.dollars == pytest.approx(rollouts.calls * (price_of("openai/gpt-4o-mini", 13_600, 230) or 0.0))
     assert rollouts.most_dollars == pytest.approx(3.0 * rollouts.rows_in)
     assert "264 published mini-swe-agent runs" in told
     served = ["rollouts.agent=litellm", "rollouts.model=openai/served"]
@@ -95,6 +93,16 @@ def test_a_judge_and_a_filter_are_counted_by_their_votes(tmp_path: Path) -> None
     assert stages["judge"].calls == pytest.approx(5 * stages["judge"].rows_in)
     assert stages["difficulty"].calls == pytest.approx(4 * stages["difficulty"].rows_in)
     assert found.dollars > 0
+
+
+def test_many_calls_are_not_priced_as_one_long_one(tmp_path: Path) -> None:
+    tiered = "gemini/gemini-2.5-pro"  # twice as dear beyond 200,000 tokens
+    found, _ = plan("demo", tmp_path, f"judge={{kind: chat, votes: 5, chat: {{model: {tiered}}}}}")
+    judge = next(one for one in found.stages if one.stage == "judge")
+    whole = price_of(tiered, round(judge.prompt_tokens), round(judge.completion_tokens))
+    assert judge.dollars == pytest.approx(judge.calls * (price_of(tiered, 20_000, 60) or 0.0))
+    assert whole is not None
+    assert judge.dollars < 0.7 * whole
 
 
 def test_sets_are_counted_where_they_are_and_told_by_the_thousand_elsewhere(tmp_path: Path) -> None:
