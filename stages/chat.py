@@ -77,6 +77,16 @@ class ChatConfig(StageConfig):
         return request
 
 
+class SampledChatConfig(ChatConfig):
+    """A chat model that is asked the same thing several times, to see how often it is right."""
+
+    # Defaults of a class of its own: those of an instance would be lost as soon as a user sets the model.
+    temperature: float = 1.0
+    """Sampling temperature; at 0 all samples are the same."""
+    max_tokens: int = Field(default=256, ge=1)
+    """Longest reply, in tokens."""
+
+
 def require_model(config: ChatConfig, name: str) -> None:
     """Raise `ConfigError` where no model is named; `name` is the stage's."""
     if not config.model:

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from contextrl_data.pipeline.calls import CallLedger
 from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Context, Drop, Keep, Map, Outcome, Row, StageConfig
-from contextrl_data.stages.chat import ChatClient, ChatConfig, TooLong
+from contextrl_data.stages.chat import ChatClient, SampledChatConfig, TooLong
 from contextrl_data.stages.chat_outlook import calls_ahead, pair_tokens
 from contextrl_data.stages.prompt import choice_prompt
 from contextrl_data.stages.rows import PAIR
@@ -32,7 +32,7 @@ _CHOICE = re.compile(
 class DifficultyConfig(StageConfig):
     """Settings of `difficulty`."""
 
-    chat: ChatConfig = ChatConfig(temperature=1.0, max_tokens=128)
+    chat: SampledChatConfig = SampledChatConfig()
     """The model that is to be trained, as it is served."""
     samples: int = Field(default=8, ge=1)
     """How often each choice is sampled."""

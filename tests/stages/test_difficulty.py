@@ -17,7 +17,6 @@ from contextrl_data.pipeline.errors import ConfigError
 from contextrl_data.pipeline.plan import RunSettings, Step
 from contextrl_data.pipeline.runner import Finished, Runner
 from contextrl_data.pipeline.stage import Keep, Outcome, Source, StageConfig
-from contextrl_data.stages.chat import ChatConfig
 from contextrl_data.stages.difficulty import Difficulty, DifficultyConfig, chosen_letter
 from contextrl_data.stages.rows import PAIR
 
@@ -91,8 +90,8 @@ class Model:
 
 
 def run(server: ChatServer, tmp_path: Path, **config: Any) -> Finished:
-    chat = ChatConfig(model="openai/m", api_base=server.url, cache_dir=tmp_path / "cache", temperature=1.0)
-    stage = Difficulty(DifficultyConfig(chat=chat, **config))
+    chat = {"model": "openai/m", "api_base": server.url, "cache_dir": tmp_path / "cache"}
+    stage = Difficulty(DifficultyConfig.model_validate({"chat": chat, **config}))
     steps = [Step(PairRows(PairRowsConfig())), Step(stage, after="pair-rows")]
     return Runner(RunSettings(root=tmp_path / "runs", workers=2, retries=0)).run(steps)["difficulty"]
 
