@@ -78,7 +78,7 @@ def assign(tree: dict[str, Any], setting: str) -> None:
     path, separator, text = setting.partition("=")
     names = path.strip().split(".")
     if not separator or not all(names):
-        raise ConfigError(f"--set {setting!r} is not of the form a.b=value", "for example --set rollouts.attempts=4")
+        raise ConfigError(f"--set {setting!r} is not of the form a.b=value", "for example --set attempts.per_task=4")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -108,9 +108,18 @@ def load(model: type[Model], file: Path | None = None, settings: Sequence[str] =
         return model.model_validate(tree)
     except ValidationError as error:
         lines = [_explain(model, detail) for detail in error.errors()]
-        where = f" in {file}" if file else ""
+        where = _where(lines, file, settings)
         count = "1 wrong setting" if len(lines) == 1 else f"{len(lines)} wrong settings"
         raise ConfigError("\n".join([f"{count}{where}:", *(f"  {line}" for line in lines)])) from error
+
+
+def _where(lines: Sequence[str], file: Path | None, settings: Sequence[str]) -> str:
+    """Where the mistakes stand: in the file, or in what was set beside it."""
+    given = [setting.partition("=")[0].strip() for setting in settings]
+    paths = [f"{line.partition(':')[0]}." for line in lines]
+    in_set = [any(path.startswith(f"{one}.") or f"{one}.".startswith(path) for one in given) for path in paths]
+    places = [f"{file}"] if file and not all(in_set) else []
+    return f" in {' and '.join([*places, *(['--set'] if any(in_set) else [])])}" if places or any(in_set) else ""
 
 
 def _explain(model: type[BaseModel], detail: ErrorDetails) -> str:

@@ -63,6 +63,10 @@ class Review(Gather[ReviewConfig]):
             dropped |= dict.fromkeys((row_id for row_id in verdicts if row_id in waiting), WAITING)
         if waiting:
             self._write(row for row in rows if row["id"] in waiting)
+        strange = sum(row_id not in verdicts for row_id in decided)
+        told = f"{len(waiting)} pairs wait for a person" if waiting else "no pair waits for review"
+        if strange:
+            told += f"; {strange} verdicts are of no pair of this build: was it made with the same settings?"
         used = Counter(verdict for row_id, verdict in decided.items() if row_id in verdicts)
         return Gathered(
             rows=(reviewed(row, decided.get(row["id"])) for row in rows if row["id"] not in dropped),
@@ -70,8 +74,8 @@ class Review(Gather[ReviewConfig]):
             notes={
                 "waiting": len(waiting),
                 "decided": dict(sorted(used.items())),
-                "verdicts_without_a_pair": sum(row_id not in verdicts for row_id in decided),
-                "message": f"{len(waiting)} pairs wait for a person" if waiting else "no pair waits for review",
+                "verdicts_without_a_pair": strange,
+                "message": told,
             },
         )
 

@@ -112,6 +112,13 @@ def test_what_follows_a_build_runs_as_the_readme_says(dataset: Path) -> None:
     assert "report:" in run("report", "--root", str(root))
 
 
+def test_a_build_of_existing_runs_has_no_tasks_to_write(dataset: Path) -> None:
+    command = [sys.executable, "-m", "contextrl_data.pipeline.cli", "tasks", "--root", str(dataset.parent.parent)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "made no tasks — name one with `tasks: packages`" in done.stderr
+
+
 def snippets() -> list[tuple[str, str]]:
     """(page, code) of every Python block that names a dataset, with its path left to fill in.
 

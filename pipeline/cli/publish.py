@@ -39,7 +39,7 @@ def publish(
 ) -> None:
     """Put a dataset on the Hugging Face Hub: private unless told otherwise, after a scan for secrets and a look at licences.
 
-    The token comes from HF_TOKEN alone. The same command again sends nothing that is there already.
+    The token comes from HF_TOKEN (or HUGGING_FACE_HUB_TOKEN) alone. The same command again sends nothing that is there already.
 
     Examples:
 

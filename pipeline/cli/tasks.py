@@ -10,7 +10,7 @@ import typer
 
 from contextrl_data.pipeline.cli.app import DEFAULT_ROOT, RootOption, app, resumable
 from contextrl_data.pipeline.console import say
-from contextrl_data.pipeline.errors import ConfigError
+from contextrl_data.pipeline.errors import ConfigError, RunError
 
 
 @app.command(rich_help_panel="Train")
@@ -36,7 +36,13 @@ def tasks(
 
     if show not in ("file", "symbol"):
         raise ConfigError(f"--show {show} is not known", "use file or symbol")
-    rows = find_build(root, run).finished("pick").rows
+    build = find_build(root, run)
+    if "pick" not in dict(build.stages):
+        raise RunError(
+            f"build {build.path} made no tasks",
+            "name one with `tasks: packages` or `taskset`: contextrl-data tasks BUILD",
+        )
+    rows = build.finished("pick").rows
     with resumable("run the same command again"):
         counts, left_out = write_repair_tasks(
             rows, output, show="symbol" if show == "symbol" else "file", held_out=held_out,

@@ -93,7 +93,10 @@ class RolloutConfig(StageConfig):
     @model_validator(mode="after")
     def _model_is_named(self) -> RolloutConfig:
         if self.agent == "litellm" and not self.model:
-            raise ConfigError("agent 'litellm' without a model", "set `model`, for example openai/gpt-5-mini")
+            raise ConfigError(
+                "agent 'litellm' without a model",
+                "--set rollouts.model=openai/gpt-5-mini, or another by litellm's name",
+            )
         return self
 
 
@@ -125,13 +128,18 @@ class Rollouts(Sandboxed, Map[RolloutConfig]):
         )
 
     def fingerprint(self) -> str:
-        """The agent's version: its templates and its loop are part of what comes out."""
+        """The agent's version (its templates and its loop are part of what comes out), and prices where they end attempts."""
         from importlib.metadata import PackageNotFoundError, version
 
         try:
-            return f"mini-swe-agent {version('mini-swe-agent')}"
+            told = f"mini-swe-agent {version('mini-swe-agent')}"
         except PackageNotFoundError as error:
             raise MissingExtra("coding", "running an agent") from error
+        api = self.config.api
+        if self.config.agent == "litellm" and self.config.cost_limit and (api.input_price or api.output_price):
+            # By these prices an attempt ends at its limit: elsewhere they change nothing that comes out.
+            told += f", {api.input_price or 0.0} and {api.output_price or 0.0} dollars"
+        return told
 
     def open(self, context: Context) -> None:
         """Connect to what sandboxes run on and read the templates."""

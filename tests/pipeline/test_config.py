@@ -57,6 +57,25 @@ def test_every_mistake_is_named_at_once_with_its_path() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "settings", "where"),
+    [
+        ("seed: x\n", [], "1 wrong setting in {file}:"),
+        ("seed: 1\n", ["rollouts.attemps=3"], "1 wrong setting in --set:"),
+        ("sed: 1\n", ["rollouts.attempts=x", "seed=2"], "2 wrong settings in {file} and --set:"),
+        ("seed: 1\n", ["rollouts={attemps: 3}"], "1 wrong setting in --set:"),
+    ],
+)
+def test_a_mistake_is_charged_to_the_place_where_it_stands(
+    tmp_path: Path, text: str, settings: list[str], where: str
+) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        config.load(Outer, file, settings)
+    assert str(caught.value).splitlines()[0] == where.format(file=file)
+
+
+@pytest.mark.parametrize(
     ("setting", "words"),
     [
         ("seed", "not of the form a.b=value"),

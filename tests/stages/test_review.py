@@ -66,6 +66,11 @@ def test_uncertain_pairs_wait_for_a_person_whose_verdicts_are_picked_up(tmp_path
         ]
         assert second.manifest.dropped == {"refused in review": 1, "waits for review": 1}
         assert second.manifest.notes["decided"] == {"INVALID": 1, "VALID": 1}
+        assert second.manifest.notes["message"] == "1 pairs wait for a person"
+        other = tmp_path / "other.jsonl"
+        other.write_text(json.dumps({"id": "nope", "verdict": "VALID"}))
+        strange = build(server, tmp_path, verdicts=[other])["review"]
+        assert "; 1 verdicts are of no pair of this build" in strange.manifest.notes["message"]
 
         entries[2]["note"] = "still later"
         filled.write_text("\n".join(map(json.dumps, entries)))

@@ -99,7 +99,7 @@ SETTINGS = [
     ("sandbox.cpus=0", "sandbox.cpus: "),
     ("run.workers=0", "run.workers: "),
     ("run.executor=slurm", "run.executor: "),
-    ("rollouts.agent=litellm", "agent 'litellm' without a model — set `model`, for example"),
+    ("rollouts.agent=litellm", "agent 'litellm' without a model — --set rollouts.model=openai/"),
     ("rollouts.api.model_kwargs.api_key=sk-1", "model_kwargs.api_key is a secret and does not belong in a config"),
     ("tasks=taskset", "tasks: taskset without a task set — name one with --set taskset.path="),
 ]

@@ -254,8 +254,18 @@ def test_max_tokens_is_no_secret() -> None:
 
 
 def test_a_model_must_be_named() -> None:
-    with pytest.raises(ConfigError, match="set `model`"):
+    with pytest.raises(ConfigError, match=r"--set rollouts\.model="):
         RolloutConfig(agent="litellm")
+
+
+def test_prices_are_part_of_a_key_only_where_they_can_end_an_attempt() -> None:
+    def key(price: float | None, **config: Any) -> str:
+        named = {"agent": "litellm", "model": "openai/served", **config}
+        return Rollouts(RolloutConfig(api=ApiConfig(input_price=price), **named)).fingerprint()
+
+    assert len({key(None), key(1.0), key(50.0)}) == 3
+    assert key(None, cost_limit=0) == key(50.0, cost_limit=0)
+    assert key(None, agent="scripted") == key(50.0, agent="scripted")
 
 
 def test_a_missing_image_fails_the_attempt_and_never_drops_it(tmp_path: Path) -> None:
