@@ -21,6 +21,7 @@ from contextrl_data.pipeline.progress import Progress
 from contextrl_data.pipeline.runner import Finished, Runner
 from contextrl_data.pipeline.stage import Row
 from contextrl_data.stages.audit import BaselineResult, summarise
+from contextrl_data.stages.audit.rare_words import NAME, RareWords
 from contextrl_data.stages.balance import Limits, Unit, choose
 from contextrl_data.stages.coding.build import steps
 from contextrl_data.stages.coding.config import CodingConfig
@@ -66,6 +67,15 @@ def run(config: CodingConfig) -> dict[str, Finished]:
 def scores(row: Row) -> dict[str, float]:
     """Blind scores by baseline."""
     return {one["name"]: one["value"] for one in row["blind_scores"]}
+
+
+def weighed(rows: list[Row]) -> list[Row]:
+    """The same with the score that only the whole set gives, as `select` adds it."""
+    guesser = RareWords()
+    for row in rows:
+        guesser.add(row["id"], row["answer"], context_text(row["context_pos"]), context_text(row["context_neg"]))
+    more = guesser.scores()
+    return [{**row, "blind_scores": [*row["blind_scores"], {"name": NAME, "value": more[row["id"]]}]} for row in rows]
 
 
 def curve(rows: list[Row]) -> list[Kept]:
@@ -150,7 +160,7 @@ def main() -> None:
                 seconds = time.perf_counter() - begun
                 if not curves:
                     report_funnel(finished, seconds)
-                rows = list(finished["direct"].rows)
+                rows = weighed(list(finished["direct"].rows))
                 chosen = list(finished["select"].rows)
                 curves[view, names] = curve(rows)
                 worst = worst_of(summarise(map(scores, chosen)))
