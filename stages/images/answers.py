@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from contextrl_data.stages.images.quantities import NUMBERS, UNITS, quantity, rounded, ungrouped
+from contextrl_data.stages.images.quantities import LETTERS, NUMBERS, quantity, rounded, singular, ungrouped, units_of
 
 _ARTICLES = {"a", "an", "the"}
 _SAME_WORDS = {
@@ -53,10 +53,17 @@ class Meaning:
     """An answer, folded. Two answers are the same where `key` is, once units are set aside where one side has none."""
 
     key: str
+    worth: str
+    """The key without its unit: five million for "$5 million"; equal to `key` where there is none."""
     bare: str
-    """The key without its unit; equal to `key` where there is none."""
+    """The key without its unit and its word of scale: five for "$5 million"; equal to `key` where there is neither."""
     others: tuple[str, ...] = ()
     """Keys of other ways to read it: "1,5" may be a list or a number, 50 % is 0.5."""
+
+    @classmethod
+    def alone(cls, key: str, *others: str) -> Meaning:
+        """What has no unit."""
+        return cls(key, key, key, others)
 
 
 def resolve(answer: str | None, choices: Sequence[str] | None) -> str:
@@ -90,17 +97,16 @@ def meaning(answer: str) -> Meaning | None:
     if text in _NOTHING:
         return None
     if len(text) > LONGEST:
-        return Meaning(text, text)
+        return Meaning.alone(text)
     single = _measure(text) or _measure(_ASSIGNED.sub("", text))
     if single is not None:
         return single
     found = [_measure(part) or _words(part) for one in _SPLIT.split(text) if (part := one.strip(_EDGES))]
     if not found:
-        return Meaning(text, text)
+        return Meaning.alone(text)
     if len(found) == 1:
         return found[0]
-    keys, bare = ("\n".join(sorted(set(names))) for names in ([one.key for one in found], [one.bare for one in found]))
-    return Meaning(keys, bare, tuple(_other_readings(text, found)))
+    return _together(found, lambda keys: "\n".join(sorted(set(keys))), *_other_readings(text, found))
 
 
 def codes(answers: Iterable[str]) -> list[int]:
@@ -110,6 +116,7 @@ def codes(answers: Iterable[str]) -> list[int]:
     """
     found = [meaning(answer) for answer in answers]
     numbers = {one.bare for one in found if one is not None and one.key == one.bare}
+    amounts = {one.worth for one in found if one is not None and one.key == one.worth}
     parent: dict[str, str] = {}
 
     def root(key: str) -> str:
@@ -122,6 +129,8 @@ def codes(answers: Iterable[str]) -> list[int]:
             continue
         if one.bare in numbers:
             parent[root(one.key)] = root(one.bare)
+        if one.worth in amounts:
+            parent[root(one.key)] = root(one.worth)
         for other in one.others:
             parent[root(one.key)] = root(other)
     known: dict[str, int] = {}
@@ -134,7 +143,8 @@ def differ(one: Meaning | None, other: Meaning | None) -> bool:
     if one is None or other is None or {one.key, *one.others} & {other.key, *other.others}:
         return False
     bare = one.key == one.bare or other.key == other.bare
-    return not (bare and one.bare == other.bare)
+    amount = one.key == one.worth or other.key == other.worth
+    return not ((bare and one.bare == other.bare) or (amount and one.worth == other.worth))
 
 
 def _plain(answer: str) -> str:
@@ -164,7 +174,14 @@ def _point(text: str) -> Meaning | None:
 
 
 def _in_order(values: Sequence[Meaning]) -> Meaning:
-    return Meaning(f"({', '.join(one.key for one in values)})", f"({', '.join(one.bare for one in values)})")
+    return _together(values, lambda keys: f"({', '.join(keys)})")
+
+
+def _together(parts: Sequence[Meaning], write: Callable[[Iterable[str]], str], *others: str) -> Meaning:
+    """Several as one, written by `write`. In another reading all of them are read that way."""
+    read = (write(keys) for keys in zip(*(one.others for one in parts), strict=False))
+    key, worth, bare = (write(keys) for keys in zip(*((one.key, one.worth, one.bare) for one in parts), strict=True))
+    return Meaning(key, worth, bare, (*others, *read))
 
 
 def _other_readings(text: str, found: Sequence[Meaning]) -> Iterable[str]:
@@ -183,19 +200,17 @@ def _measure(text: str) -> Meaning | None:
     found = quantity(text)
     if found is None or re.search(r"[,;]|\band\b", found.rest):
         return None
-    bare = f"#{rounded(found.said)}"
+    worth, bare = (f"#{rounded(each)}" for each in (found.value, found.said))
     unit = found.rest.strip(_EDGES).replace("^", "").replace("square ", "").replace("sq ", "") if found.rest else ""
     if not unit:
-        return Meaning(f"#{rounded(found.value)}", bare)
-    squared = "2" if "square " in found.rest or "sq " in found.rest else ""
-    known = UNITS.get(unit + squared) or UNITS.get(_singular(unit) + squared)
-    if known is None and " " not in unit and squared:
-        known = UNITS.get({"meter": "m", "centimeter": "cm", "kilometer": "km"}.get(_singular(unit), unit) + squared)
-    if known is None:  # "3 dogs": the count is what the question asked for, and the noun what it named
-        return Meaning(f"#{rounded(found.value)} {_fold_words(unit)}", f"#{rounded(found.value)}")
-    kind, size = known
-    share = (f"#{rounded(found.value / 100)}",) if kind == "share" else ()
-    return Meaning(f"#{rounded(found.value * size)} {kind}", bare, share)
+        return Meaning(worth, worth, bare)
+    others = [f"#{rounded(found.value * LETTERS[unit])}"] if unit in LETTERS else []
+    known = units_of(unit, "2" if "square " in found.rest or "sq " in found.rest else "")
+    if not known:  # "3 dogs": the count is what the question asked for, and the noun what it named
+        return Meaning(f"{worth} {_fold_words(unit)}", worth, bare, tuple(others))
+    key, *more = (f"#{rounded(found.value * size)} {kind}" for kind, size in known)
+    others += [f"#{rounded(found.value / 100)}"] if known[0][0] == "share" else []
+    return Meaning(key, worth, bare, (*others, *more))
 
 
 def _range(text: str) -> Meaning | None:
@@ -207,46 +222,34 @@ def _range(text: str) -> Meaning | None:
     ends = [quantity(f"{low} {unit or last}".strip()), quantity(f"{high} {last or unit}".strip())]
     sides = [_measure(f"{rounded(end.value)} {end.rest}".strip()) for end in ends if end is not None]
     known = [one for one in sides if one is not None]
-    return _joined_range(known) if len(known) == len(ends) else None
-
-
-def _joined_range(ends: Sequence[Meaning]) -> Meaning:
-    return Meaning("..".join(one.key for one in ends), "..".join(one.bare for one in ends))
+    return _together(known, "..".join) if len(known) == len(ends) else None
 
 
 def _time(text: str) -> Meaning | None:
     """ "3:30", "3:30 pm" (which is 15:30), "3 o'clock"."""
     if whole := _OCLOCK.match(text):
         hour = whole[1] if whole[1].isdigit() else str(NUMBERS.get(whole[1], ""))
-        return Meaning(f"@{int(hour)}:00", f"@{int(hour)}:00") if hour.isdigit() else None
+        return Meaning.alone(f"@{int(hour)}:00") if hour.isdigit() else None
     found = _TIME.match(text)
     if found is None or not (found[2] or found[4]) or int(found[1]) > 24:
         return None
     rest = f":{found[2] or '00'}" + (f":{found[3]}" if found[3] else "")
     bare = f"@{int(found[1])}{rest}"
     if not found[4]:
-        return Meaning(bare, bare)
+        return Meaning.alone(bare)
     hour_of_day = int(found[1]) % 12 + (12 if found[4] == "p" else 0)
-    return Meaning(f"{bare} {found[4]}m", bare, (f"@{hour_of_day}{rest}",))
+    return Meaning(f"{bare} {found[4]}m", bare, bare, (f"@{hour_of_day}{rest}",))
 
 
 def _words(text: str) -> Meaning:
     """Words; where a dash may be a sign or a hyphen, both readings."""
     plain = _fold_words(_MAYBE_SIGN.sub(" ", text))
     folded = _fold_words(_MAYBE_SIGN.sub(" −", text))
-    return Meaning(folded, folded, (plain,) if plain != folded else ())
+    return Meaning.alone(folded, *((plain,) if plain != folded else ()))
 
 
 def _fold_words(text: str) -> str:
     signed = _SIGN.sub("−", text).replace("-", " ")
     words = [word for word in re.sub(r"[^\w\s%$€£¥₹°+−#.<>≤≥±√π∞]", " ", signed).split() if word not in _ARTICLES]
-    kept = [_SAME_WORDS.get(single, single) for single in (_singular(word.strip(".")) for word in words)]
+    kept = [_SAME_WORDS.get(single, single) for single in (singular(word.strip(".")) for word in words)]
     return " ".join(kept) or text
-
-
-def _singular(word: str) -> str:
-    if len(word) > 4 and word.endswith("ies"):
-        return word[:-3] + "y"
-    if len(word) > 4 and word.endswith(("ses", "xes", "ches", "shes", "zes")):
-        return word[:-2]
-    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")) else word

@@ -43,7 +43,7 @@ class ImageRules(Map[ImageRulesConfig]):
     """IMAGE_CANDIDATE -> JUDGED_CANDIDATE."""
 
     name = "judge"
-    version = 2
+    version = 3
     schema = JUDGED_CANDIDATE
     work = "process"
 

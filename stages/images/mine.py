@@ -110,7 +110,7 @@ class Mine(Gather[MineConfig]):
     """QUESTION (beside: `vectors`, and `second` where two encoders must disagree) -> IMAGE_CANDIDATE."""
 
     name = "mine"
-    version = 2
+    version = 3
     schema = IMAGE_CANDIDATE
 
     def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:

@@ -84,7 +84,7 @@ class TemplatePropose(Map[TemplateConfig]):
     """QUESTION -> PROPOSAL: one of the other choices, or no for yes; questions without either are dropped."""
 
     name = "propose"
-    version = 2
+    version = 3
     schema = PROPOSAL
 
     def process(self, row: Row) -> Outcome:
@@ -108,7 +108,7 @@ class ChatPropose(Map[ChatProposeConfig]):
     """QUESTION -> PROPOSAL by a model that sees the picture."""
 
     name = "propose"
-    version = 2
+    version = 3
     schema = PROPOSAL
     work = "thread"
     dear = True

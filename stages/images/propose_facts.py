@@ -31,7 +31,7 @@ class FactsPropose(Map[FactsProposeConfig]):
     """QUESTION -> PROPOSAL: instruction, new answer, and the region where the two pictures would differ."""
 
     name = "propose"
-    version = 1
+    version = 2
     schema = PROPOSAL
     work = "process"
 

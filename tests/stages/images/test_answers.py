@@ -79,6 +79,29 @@ from contextrl_data.stages.images.answers import codes, differ, meaning, resolve
         (r"30^\circ", "30 degrees"),
         ("3 o'clock", "3:00"),
         ("03:30 PM", "3:30 p.m."),
+        ("a hundred", "100"),
+        ("hundred and five", "105"),
+        ("a million dollars", "$1,000,000"),
+        ("half a million", "500000"),
+        ("two and a half million", "2.5 million"),
+        ("two thousand million", "2 billion"),
+        ("2 hundred thousand", "200000"),
+        ("5 millions", "5 million"),
+        ("two dozen", "24"),
+        ("half a dozen", "6"),
+        ("two and three", "2 and 3"),
+        ("1.5 mn", "1.5 million"),
+        ("2 bn", "2bn"),
+        ("hundreds", "hundred"),
+        ("$5 million dollars", "$5 million"),
+        ("$2 bn", "$2 billion"),
+        ("5 lbs", "5 pounds"),
+        ("5 lbs.", "5 lb"),
+        ("5 kgs", "5000 g"),
+        ("2 hrs", "120 mins"),
+        ("100 F", "100°F"),
+        ("100 F", "100 degrees Fahrenheit"),
+        ("20 C", "20° C"),
     ],
 )
 def test_the_same_in_other_words(one: str, other: str) -> None:
@@ -149,6 +172,26 @@ def test_the_same_in_other_words(one: str, other: str) -> None:
         ("2:3", "3:2"),
         ("2π", "2"),
         (r"\frac{1}{2}", r"\frac{1}{3}"),
+        ("5 million", "5 billion"),
+        ("$5 million", "$5 billion"),
+        ("$5 million", "5 billion"),
+        ("$5 million", "6 million"),
+        ("$5 million", "€5 million"),
+        ("$5 million", "5000"),
+        ("$5", "5 million"),
+        ("$5 million dogs", "$5 million"),
+        ("€2 billion", "2 million"),
+        ("5 million people", "5 thousand people"),
+        ("a hundred", "a thousand"),
+        ("a hundred", "200"),
+        ("5 lbs", "6 lbs"),
+        ("5 lbs", "5 kgs"),
+        ("100 F", "100 C"),
+        ("100 F", "100°C"),
+        ("100 F", "90 F"),
+        ("1.5 mn", "1.5 bn"),
+        ("5 M", "5 B"),
+        ("one and two", "three"),
     ],
 )
 def test_truly_different(one: str, other: str) -> None:
@@ -175,6 +218,25 @@ def test_truly_different(one: str, other: str) -> None:
         ("15:30", "3:30 pm"),
         ("3:30", "3:30 pm"),
         ("5-10", "5-10 cm"),
+        ("$5 million", "5 million"),
+        ("$5 million", "5000000"),
+        ("$5 million", "five million"),
+        ("$5 million", "5"),
+        ("$5m", "5,000,000"),
+        ("€2 billion", "2 billion"),
+        ("5 million people", "5 million"),
+        ("5 million people", "5"),
+        ("$5-10 million", "5-10 million"),
+        ("$5 million, $3 million", "3 million and 5 million"),
+        ("5 M", "5 million"),
+        ("5 k", "5000"),
+        ("300 K", "300K"),
+        ("£5", "5 pounds"),
+        ("5 lbs", "5 pounds"),
+        ("50 c", "50 cents"),
+        ("70°", "70 °F"),
+        ("70 degrees", "70 C"),
+        ("70-80°", "70-80 °F"),
     ],
 )
 def test_what_may_be_read_as_the_other_is_in_doubt_and_so_the_same(one: str, other: str) -> None:
@@ -186,6 +248,12 @@ def test_what_may_be_read_as_the_other_is_in_doubt_and_so_the_same(one: str, oth
 def test_a_bare_number_may_mean_any_of_its_units_and_what_equals_them() -> None:
     assert codes(["5", "5 cm", "50 mm", "5 kg", "6 cm", "five"]) == [0, 0, 0, 0, 1, 0]
     assert codes(["5 cm", "5 kg", "5 cm"]) == [0, 1, 0]
+
+
+def test_an_amount_without_its_currency_may_mean_any_and_others_stay_apart() -> None:
+    assert codes(["$5 million", "€5 million", "$6 million"]) == [0, 1, 2]
+    assert codes(["$5 million", "€5 million", "5000000", "5 billion"]) == [0, 0, 0, 1]
+    assert codes(["70 °C", "70 °F"]) == [0, 1]
 
 
 @pytest.mark.parametrize("nothing", ["", "  ", "unknown", "Unanswerable.", "N/A", "null", "nan"])
@@ -225,7 +293,7 @@ def test_points_are_the_same_where_all_their_numbers_are(one: list[int], other: 
     assert differ(meaning(left), meaning(right)) == (one != other)
 
 
-@given(st.decimals(-(10**6), 10**6, places=1), st.sampled_from(["", " cm", "%", " dogs", " million", "°"]))
+@given(st.decimals(-(10**6), 10**6, places=1), st.sampled_from(["", " cm", "%", " dogs", " million", "°", " m", " k"]))
 def test_a_sign_always_counts(number: Decimal, unit: str) -> None:
     assert differ(meaning(f"{number}{unit}"), meaning(f"{-number}{unit}")) == bool(number)
     assert differ(meaning(f"at {number}{unit}"), meaning(f"at {-number}{unit}")) == bool(number)
