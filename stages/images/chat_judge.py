@@ -20,6 +20,7 @@ from contextrl_data.stages.chat import ChatClient, ChatConfig, TooLong
 from contextrl_data.stages.chat_outlook import PICTURE, PICTURE_TOLD, calls_ahead
 from contextrl_data.stages.images.answers import resolve
 from contextrl_data.stages.images.decode import BadImage, decode_rgb
+from contextrl_data.stages.images.directed import offered_choices
 from contextrl_data.stages.images.encoders.http import data_uri
 from contextrl_data.stages.images.judge import ImageRules, ImageRulesConfig
 from contextrl_data.stages.images.rows import JUDGED_CANDIDATE
@@ -89,7 +90,7 @@ class ImageChatJudge(Map[ImageChatJudgeConfig]):
     """IMAGE_CANDIDATE -> JUDGED_CANDIDATE."""
 
     name = "judge"
-    version = 1
+    version = 2
     schema = JUDGED_CANDIDATE
     work = "thread"
     dear = True
@@ -136,7 +137,7 @@ def image_ballot(config: ImageChatJudgeConfig, row: Row, uris: list[str], number
     answers = [resolve(row[side]["answer"], row[side]["choices"]) for side in SIDES]
     one, two = answers if first_is_1 else answers[::-1]
     x, y = uris if first_is_x else uris[::-1]
-    choices = row["first"]["choices"] or []
+    choices = offered_choices(row["first"], row["second"])
     asked = row["first"]["question"] + (f"\nChoices: {'; '.join(choices)}" if choices else "")
     texts = {"question": asked, "answer_1": one, "answer_2": two}
     part = sealed(texts, REASONS, config.seed, row["id"], number)

@@ -50,7 +50,7 @@ class ImageDirect(Map[ImageDirectConfig]):
             "question": sides[0]["question"],
             "answer": pos["answer"],
             "answer_neg": neg["answer"],
-            "choices": _choices(*sides),
+            "choices": offered_choices(*sides),
             "image_pos": pos["image"],
             "image_neg": neg["image"],
             "correct_first": first,
@@ -73,7 +73,7 @@ class ImageDirect(Map[ImageDirectConfig]):
         }
 
 
-def _choices(first: Row, second: Row) -> list[str]:
+def offered_choices(first: Row, second: Row) -> list[str]:
     """The choices of both pictures in the first one's order; none where one of them is open."""
     if not (first["choices"] and second["choices"]):
         return []

@@ -31,6 +31,7 @@ from contextrl_data.stages.images.chat_judge import (
 )
 from contextrl_data.stages.images.config import ImagesConfig
 from contextrl_data.stages.images.decode import decode_rgb
+from contextrl_data.stages.images.directed import ImageDirect, ImageDirectConfig
 from contextrl_data.stages.images.encoders.http import data_uri
 
 FIRST, SECOND = picture(1), picture(2)
@@ -131,6 +132,31 @@ def test_a_question_cannot_end_its_own_block(tmp_path: Path) -> None:
     assert real != fence.group(1)
     assert asked.ticket not in text
     assert real in asked.messages[0]["content"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "offered"),
+    [
+        (["red", "green"], ["green", "blue"], ["red", "green", "blue"]),
+        (["red", "blue"], ["red", "blue"], ["red", "blue"]),
+        (["red", "green"], [], []),
+        ([], ["green", "blue"], []),
+    ],
+)
+def test_the_choices_that_are_judged_are_those_that_are_exported(
+    tmp_path: Path, first: list[str], second: list[str], offered: list[str]
+) -> None:
+    row = candidate(
+        first=question(1, FIRST, "red", group="what colour", choices=first),
+        second=question(2, SECOND, "blue", group="what colour", choices=second),
+    )
+    outcome, requests = judge(vote, tmp_path, row, rules={"uncertain": "keep"})
+    assert isinstance(outcome, Keep)
+    exported = ImageDirect(ImageDirectConfig()).process(outcome.rows[0])
+    assert isinstance(exported, Keep)
+    assert [one["choices"] for one in exported.rows] == [offered, offered]
+    listed = f"\nChoices: {'; '.join(offered)}" if offered else ""
+    assert {seen(asked)[1]["question"] for asked in requests} == {row["first"]["question"] + listed}
 
 
 def test_no_call_twice_and_too_long_is_a_drop(tmp_path: Path) -> None:
