@@ -22,8 +22,10 @@ PROTOCOL = "v4.channel.k8s.io"
 CONNECT_SECONDS = 60.0
 TRIES = 5
 LONGEST_PAUSE = 10.0
-BUSY = {429, 502, 503, 504}
+BUSY = {429, 503}
 """Answers to a request for a connection after which it is asked again: no command was started."""
+BETWEEN = {502, 504}
+"""Answers of a proxy on the way, which may have handed the request on."""
 ERRORS_KEPT = 10_000
 STDIN, STDOUT, STDERR, STATUS = range(4)
 CHUNK = 32_000
@@ -40,6 +42,16 @@ class Refused(RowFailure):
 
     def __reduce__(self) -> tuple[type[Refused], tuple[str, int]]:  # type: ignore[override]
         return type(self), (self.message, self.status)
+
+
+class Lost(RowFailure):
+    """The request for a command was sent and not answered, so nobody knows whether the command runs: never send it again."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("kubernetes", message)
+
+    def __reduce__(self) -> tuple[type[Lost], tuple[str]]:  # type: ignore[override]
+        return type(self), (self.message,)
 
 
 @dataclass(frozen=True)
@@ -73,10 +85,11 @@ def exec_url(configuration: Any, namespace: str, pod: str, container: str, argv:
 
 
 def connect_channels(configuration: Any, url: str, deadline: float) -> Any:
-    """Open the WebSocket; a busy or absent server is asked again.
+    """Open the WebSocket, which starts the command; a busy or absent server is asked again.
 
     Raises:
-        Refused: the server said no, or nothing, until `deadline` (on the monotonic clock).
+        Refused: the server said no, or was not reached, until `deadline` (on the monotonic clock).
+        Lost: it was asked, and did not say whether it started the command.
     """
     for attempt in range(TRIES):
         try:
@@ -95,19 +108,34 @@ def _connect(configuration: Any, url: str, timeout: float) -> Any:
     from kubernetes.stream.ws_client import websocket_proxycare
     from websocket import WebSocket, WebSocketBadStatusException, WebSocketException
 
+    class Channels(WebSocket):  # type: ignore[misc]
+        """Knows whether the server was reached: `sock` is set before the request is sent, and cleared where that fails."""
+
+        reached = False
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            super().__setattr__(name, value)
+            if name == "sock" and value is not None:
+                self.reached = True
+
     headers = {each["key"]: each["value"] for each in configuration.auth_settings().values() if each["in"] == "header"}
     how: dict[str, Any] = {"header": {**headers, "Sec-WebSocket-Protocol": PROTOCOL}, "timeout": timeout}
     if configuration.proxy or configuration.proxy_headers:
         how = websocket_proxycare(how, configuration, url, headers)
-    sock = WebSocket(sslopt=_tls(configuration), skip_utf8_validation=True)
+    sock = Channels(sslopt=_tls(configuration), skip_utf8_validation=True)
     try:
         sock.connect(url, **how)
     except WebSocketBadStatusException as error:
+        if error.status_code in BETWEEN:
+            raise Lost(f"a proxy gave no answer to the request for a command ({_said(error)})") from error
         refused = Refused(_said(error), int(error.status_code or 0))
         refused.__cause__ = error
         raise refused from error
     except (WebSocketException, OSError) as error:
-        raise Refused(f"no connection to the cluster ({(str(error).splitlines() or ['silence'])[0][:200]})") from error
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        if sock.reached:
+            raise Lost(f"the connection was cut before it was known whether the command runs ({said})") from error
+        raise Refused(f"no connection to the cluster ({said})") from error
     return sock
 
 

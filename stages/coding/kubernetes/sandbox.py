@@ -11,7 +11,7 @@ from urllib.parse import quote_plus
 from contextrl_data.pipeline.errors import RowFailure
 from contextrl_data.stages.coding.environment import ENVIRONMENT
 from contextrl_data.stages.coding.faults import SandboxOver, UnusableTask
-from contextrl_data.stages.coding.kubernetes.channel import Heard, Refused
+from contextrl_data.stages.coding.kubernetes.channel import Heard, Lost, Refused
 from contextrl_data.stages.coding.kubernetes.cluster import Cluster, marks, new_name
 from contextrl_data.stages.coding.kubernetes.network import prove_no_network
 from contextrl_data.stages.coding.kubernetes.pod import pod_manifest
@@ -166,6 +166,9 @@ class PodSandbox:
             raise SandboxOver("sandbox", "it was closed, ran out of time or flooded its output or disk; start another")
         try:
             heard = self._cluster.run(self._pod, argv, deadline, limit_bytes, stdin)
+        except Lost as lost:
+            self.close()  # with whatever may run in it
+            raise RowFailure("kubernetes", f"{doing}: {lost.message}") from lost
         except Refused as refused:
             self._check_runnable(argv[0], refused.message)
             end = self._end()
@@ -224,7 +227,7 @@ class PodSandbox:
     def _answers(self) -> bool:
         try:
             heard = self._cluster.run(self._pod, ["true"], time.monotonic() + LOOK_SECONDS, 1000)
-        except Refused:
+        except (Refused, Lost):
             return False
         return heard.exit_code == 0
 

@@ -199,10 +199,24 @@ def test_a_busy_server_is_asked_again_for_what_did_not_begin(
     with start_sandbox(cluster, base_image, SMALL, run_id) as sandbox:
         fault(state, "GET", "/exec", 429, retry_after=1)
         fault(state, "GET", "/exec", 503)
-        fault(state, "GET", "/exec", 0)
         assert sandbox.exec("echo x >>/tmp/n; cat /tmp/n").output == "x\n"
         fault(state, "DELETE", "/pods", 500)
         fault(state, "DELETE", "/pods", 0)
+    assert gone(state, run_id)
+
+
+@pytest.mark.parametrize("status", [0, 502, 504], ids=["cut", "502", "504"])
+def test_a_command_that_may_have_begun_is_not_sent_again(
+    state: State, cluster: Any, base_image: str, run_id: str, status: int
+) -> None:
+    with start_sandbox(cluster, base_image, SMALL, run_id) as sandbox:
+        state.asked.clear()
+        fault(state, "GET", "/exec", status)
+        with pytest.raises(RowFailure, match="running a command: ") as caught:
+            sandbox.exec("echo x >>/tmp/n")
+        assert caught.value.boundary == "kubernetes"
+        assert not sandbox.usable, "the command may still run there"
+        assert len([each for each in state.asked if "/exec" in each]) == 1
     assert gone(state, run_id)
 
 
