@@ -92,6 +92,7 @@ class Cluster:
 
         Raises:
             Refused: it was not started.
+            Lost: nobody knows whether it was.
         """
         configuration = self._client.configuration
         url = exec_url(configuration, self.backend.namespace, pod, CONTAINER, argv, bool(stdin))
@@ -223,6 +224,7 @@ def _client(backend: KubernetesBackend) -> Any:
     except ImportError as error:
         raise MissingExtra("kubernetes", "a sandbox on Kubernetes") from error
     from urllib3.util import Retry
+    from yaml import YAMLError
 
     configuration = Configuration()
     inside = backend.kubeconfig is None and "KUBECONFIG" not in os.environ and "KUBERNETES_SERVICE_HOST" in os.environ
@@ -233,9 +235,10 @@ def _client(backend: KubernetesBackend) -> Any:
             config.load_kube_config(
                 str(backend.kubeconfig) if backend.kubeconfig else None, backend.context, configuration
             )
-    except (config.ConfigException, OSError) as error:
+    except (config.ConfigException, OSError, YAMLError, ValueError, TypeError, AttributeError) as error:
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise SetupError(
-            f"no cluster is configured ({str(error).splitlines()[0][:200]})",
+            f"no cluster is configured ({said[:200]})",
             "set KUBECONFIG or backend.kubeconfig, and backend.context where the file has several",
         ) from None
     configuration.connection_pool_maxsize = 64
