@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import orjson
 
+from contextrl_data.pipeline.errors import SetupError
 from contextrl_data.pipeline.store import disk_error, write_atomic
 from contextrl_data.stages.coding.daemon import owner, owner_is_dead
 
@@ -52,22 +53,45 @@ def opened(daemon: str, *, must: bool = False) -> Iterator[dict[str, Noted]]:
     """
     path = record_file()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = path.with_suffix(".lock").open("w")
+        lock = _locked(path)
     except OSError as error:
         if must:
-            raise disk_error(path, error) from error
+            raise _not_kept(disk_error(path, error)) from error
         yield {}
         return
     with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
         everything = _read(path)
         images = {name: Noted(**one) for name, one in everything.get(daemon, {}).items()}
         yield images
         everything[daemon] = {name: asdict(one) for name, one in sorted(images.items())}
-        data = orjson.dumps(everything, option=orjson.OPT_INDENT_2)
-        if not path.exists() or path.read_bytes() != data:
-            write_atomic(path, data)
+        try:
+            _write(path, orjson.dumps(everything, option=orjson.OPT_INDENT_2))
+        except (OSError, SetupError) as error:  # a full disk: what is not kept costs room one day, and no build now
+            if must:
+                raise _not_kept(error if isinstance(error, SetupError) else disk_error(path, error)) from error
+
+
+def _locked(path: Path) -> IO[str]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_suffix(".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    except OSError:
+        lock.close()
+        raise
+    return lock
+
+
+def _write(path: Path, data: bytes) -> None:
+    if not path.exists() or path.read_bytes() != data:
+        write_atomic(path, data)
+
+
+def _not_kept(error: SetupError) -> SetupError:
+    return SetupError(
+        error.problem,
+        "free space or permissions there, set XDG_STATE_HOME to another folder, or no sandbox.image_budget",
+    )
 
 
 def _read(path: Path) -> dict[str, dict[str, dict[str, Any]]]:
