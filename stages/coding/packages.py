@@ -114,27 +114,34 @@ class Packages(Sandboxed, Source[PackagesConfig]):
                 yield spec.id, self._package(spec, Path(folder))
 
     def restore(self, rows: Rows) -> None:
-        """Build again the images that were removed since, from the same pinned files under the same tags."""
+        """Build again the images that were removed since, from the same pinned files under the same tags, and push all of
+        them where a cluster's nodes pull: the build may have begun on this machine's Docker. What is there is not sent.
+        """
         try:
             self.client = connect()
         except SetupError:
             return  # the next stage that needs Docker says so; the others go on without
         with closing(self.client):
             wanted = {row["id"]: str(row["image"]) for row in rows.select(["id", "image"])}
-            gone = [spec for spec in self.config.chosen() if spec.id in wanted]
-            gone = [spec for spec in gone if not image_exists(self.client, wanted[spec.id])]
             for image in wanted.values():
                 keep(self.client, image)
             self.registry = Registry()
-            for spec in gone:
-                with tempfile.TemporaryDirectory(prefix="contextrl-data-") as folder:
-                    recipe = self._recipe(spec, Path(folder))
-                    if recipe.tag != wanted[spec.id]:
-                        raise RunError(
-                            f"the image {wanted[spec.id]} was removed, and this version builds {recipe.tag} in its place",
-                            "remove the folder of the stage `packages` in this run's root, and run again",
-                        )
-                    self._delivered(recipe.build(self.client, self.config.sandbox.image_budget))
+            for spec in self.config.chosen():
+                if spec.id in wanted:
+                    self._restore(spec, wanted[spec.id])
+                    self._delivered(wanted[spec.id])
+
+    def _restore(self, spec: PackageSpec, image: str) -> None:
+        if image_exists(self.client, image):
+            return
+        with tempfile.TemporaryDirectory(prefix="contextrl-data-") as folder:
+            recipe = self._recipe(spec, Path(folder))
+            if recipe.tag != image:
+                raise RunError(
+                    f"the image {image} was removed, and this version builds {recipe.tag} in its place",
+                    "remove the folder of the stage `packages` in this run's root, and run again",
+                )
+            recipe.build(self.client, self.config.sandbox.image_budget)
 
     def _recipe(self, spec: PackageSpec, folder: Path) -> _Recipe:
         archive = self.registry.fetch(spec.name, spec.filename, spec.sha256)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import registry_server
+from coding_rows import Listed
 
 from contextrl_data.pipeline.errors import SetupError
 from contextrl_data.stages.coding.backend import connect_host, start_sandbox
 from contextrl_data.stages.coding.faults import UnusableTask
 from contextrl_data.stages.coding.image_build import IMAGE_LABEL, build_image, image_exists, one_file_context
 from contextrl_data.stages.coding.kubernetes.settings import KubernetesBackend
+from contextrl_data.stages.coding.package_spec import PackageSpec
+from contextrl_data.stages.coding.packages import Packages, PackagesConfig
 from contextrl_data.stages.coding.push import push_image
 from contextrl_data.stages.coding.sandbox import SandboxConfig
 
@@ -72,4 +76,34 @@ def test_an_image_is_pushed_once_and_a_node_pulls_it(
 def test_a_registry_that_takes_nothing_stops_the_build(docker_client: docker.DockerClient, image: str) -> None:
     with pytest.raises(SetupError, match="docker login"):
         push_image(docker_client, image, f"127.0.0.1:1/team/{image}")
+    assert image_exists(docker_client, image)
+
+
+def test_a_build_that_began_on_docker_finds_its_images_in_the_cluster(
+    docker_client: docker.DockerClient,
+    registry: registry_server.Server,
+    image: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))  # the image is noted as ours
+    parts = {"filename": "made.tar.gz", "sha256": "0" * 64, "repo": "o/made", "licence": "MIT", "package_dir": "made"}
+    spec = PackageSpec.model_validate({"name": "made", "version": "1", "tests": ("tests",), **parts})
+    done: Any = Listed([{"id": spec.id, "image": image}])
+
+    def resumed(**backend: Any) -> None:
+        to = KubernetesBackend.model_validate(
+            {"kind": "kubernetes", "image_prefix": f"{registry.host}/team", **backend}
+        )
+        Packages(PackagesConfig(packages=(spec,))).on(to).restore(done)
+
+    Packages(PackagesConfig(packages=(spec,))).restore(done)
+    resumed(push=False)
+    resumed(image_prefix="")
+    assert registry.pushed == {}
+    resumed()
+    assert f"/v2/team/{image.replace(':', '/manifests/')}" in registry.pushed
+    sent = registry.taken
+    resumed()
+    assert registry.taken == sent, "what is there already is not sent again"
     assert image_exists(docker_client, image)
