@@ -13,6 +13,7 @@ import yaml
 
 from contextrl_data.pipeline.build import BuildFolder, find_build
 from contextrl_data.pipeline.calls import summed
+from contextrl_data.pipeline.errors import RunError
 from contextrl_data.stages.card import PROVENANCE, funnel_record, read_provenance
 from contextrl_data.stages.report.overview import Overview, overview_of
 from contextrl_data.stages.report.page import MAX_BYTES, write_report
@@ -40,7 +41,7 @@ def report_command(
         dataset = Path(run)
         target = out or dataset.parent / f"{dataset.name}-report.html"
     else:
-        build = find_build(root, run)
+        build = _build(root, run)
         dataset, target = build.path / "dataset", out or build.path / "report.html"
     exported = (dataset / PROVENANCE).is_file()
     overview = overview_of(read_provenance(dataset)) if exported else Overview("")
@@ -55,6 +56,16 @@ def report_command(
         reason = "--pairs" if shown == pairs else "--max-size"
         say(f"the page shows {shown} of {overview.total} pairs: {reason} stopped it")
     return target
+
+
+def _build(root: Path, run: str | None) -> BuildFolder:
+    try:
+        return find_build(root, run)
+    except RunError as error:
+        if run is None:
+            raise
+        remedy = f"give a build's folder, or a dataset folder that contextrl-data exported (it has {PROVENANCE})"
+        raise RunError(error.problem, remedy) from error
 
 
 def _of_build(overview: Overview, build: BuildFolder, waiting: int) -> Overview:

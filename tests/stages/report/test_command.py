@@ -94,8 +94,14 @@ def test_the_page_of_a_build_says_what_its_models_cost(tmp_path: Path, watched: 
 def test_nothing_to_report_on(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no build below"):
         report_command(tmp_path, None, None, 10)
-    with pytest.raises(RunError, match="is no build folder"):
-        report_command(tmp_path, str(tmp_path / "absent"), None, 10)
+    foreign = tmp_path / "foreign.jsonl"
+    foreign.write_text('{"question": "q"}\n')
+    exported = (
+        r"is no build folder — give a build's folder, or a dataset folder .*exported \(it has provenance\.json\)$"
+    )
+    for named in (tmp_path / "absent", foreign, tmp_path):
+        with pytest.raises(RunError, match=exported):
+            report_command(tmp_path, str(named), None, 10)
 
 
 def test_a_damaged_dataset_is_one_line(dataset: Path) -> None:
