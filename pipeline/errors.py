@@ -80,3 +80,8 @@ class RowFailure(ContextRLError):
 
 class StoreError(ContextRLError):
     """A run folder contradicts its manifest."""
+
+
+def first_line(error: BaseException, longest: int = 200) -> str:
+    """What an error says, in one line of at most `longest` characters; its class where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:longest]

@@ -4,64 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from contextrl_data.pipeline.errors import InputError, MissingExtra
+from contextrl_data.pipeline.errors import InputError
 from contextrl_data.stages.train.config import PairsConfig
 from contextrl_data.stages.train.options import Options, chat_prefix
 from contextrl_data.stages.train.prompt import conversation, fill, transcript
+from contextrl_data.stages.train.sources import load_split
 
 TEXT_COLUMNS = {"id", "question", "answer", "context_pos", "context_neg"}
 IMAGE_COLUMNS = {"id", "question", "answer", "image_pos", "image_neg"}
-
-
-def load_split(name: str, split: str, what: str) -> Any:
-    """One split of a local folder or a Hub dataset.
-
-    Raises:
-        InputError: it is not there, or empty.
-    """
-    try:
-        from datasets import load_dataset
-    except ImportError as error:
-        raise MissingExtra("train", "reading a dataset") from error
-    if not name:
-        raise InputError(f"no dataset of {what} is given", f"set {what}.dataset to an exported folder or a Hub id")
-    source = Path(name)
-    if source.is_dir() and not any(source.rglob("*.parquet")) and not any(source.rglob("*.jsonl")):
-        raise InputError(f"{name} holds no dataset", "give the folder that the build exported (with data/*.parquet)")
-    try:
-        rows = load_dataset(str(source.resolve()) if source.exists() else name, split=split)
-    except ValueError as error:
-        raise InputError(
-            f"{name} has no usable split {split!r}: {_line(error)}", f"set {what}.split or {what}.eval_split"
-        ) from error
-    except Exception as error:
-        if _without_rows(source, split):
-            raise _empty(name, split, what) from error
-        raise InputError(
-            f"cannot load {name}: {_line(error)}", "check the path or Hub id, and the network for a Hub id"
-        ) from error
-    if len(rows) == 0:
-        raise _empty(name, split, what)
-    return rows
-
-
-def _empty(name: str, split: str, what: str) -> InputError:
-    return InputError(f"split {split!r} of {name} is empty", f"build more data, or set {what}.split to another one")
-
-
-def _without_rows(folder: Path, split: str) -> bool:
-    """Whether a split's files are there and hold nothing; `datasets` cannot read such files at all."""
-    import pyarrow.parquet as pq
-
-    files = list(folder.rglob(f"{split}*.parquet"))
-    return bool(files) and all(pq.read_metadata(file).num_rows == 0 for file in files)
-
-
-def _line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0][:200]
 
 
 @dataclass
@@ -79,13 +31,13 @@ class Pairs:
             self.kept = list(range(len(self.rows)))
 
     @classmethod
-    def load(cls, config: PairsConfig, split: str, limit: int | None) -> Pairs:
-        """Read a split and check its columns.
+    def load(cls, config: PairsConfig, split: str, limit: int | None, setting: str = "split") -> Pairs:
+        """Read a split and check its columns. `setting` is where the split's name stands.
 
         Raises:
             InputError: no split, no rows, or not the columns of pairs.
         """
-        rows = load_split(config.dataset, split, "pairs")
+        rows = load_split(config.dataset, split, "pairs", setting)
         columns = set(rows.column_names)
         wanted = IMAGE_COLUMNS if "image_pos" in columns else TEXT_COLUMNS
         if missing := sorted(wanted - columns):

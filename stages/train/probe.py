@@ -155,8 +155,11 @@ def _thirds(lengths: list[int]) -> Callable[[int], str] | None:
 
 
 def table(result: ProbeResult) -> str:
-    """The scores as a Markdown table."""
+    """What was measured, and the scores as a Markdown table."""
+    left_out = f" ({result.too_long} too long)" if result.too_long else ""
     lines = [
+        f"{result.model} on split {result.split!r} of {result.dataset}: {result.overall.pairs} pairs{left_out}, read from {result.how}",
+        "",
         "| pairs | | accuracy | 95 % | right in both orders | first option | unreadable |",
         "| --- | ---: | ---: | --- | ---: | ---: | ---: |",
     ]
@@ -175,6 +178,6 @@ def write(config: ProbeConfig, result: ProbeResult, choices: list[dict[str, Any]
         file.writelines(json.dumps(choice) + "\n" for choice in choices)
     write_json(config.output / "probe.json", asdict(result))
     title = f"{result.model} on {result.split} ({result.how})"
-    (config.output / "probe.md").write_text(f"# {title}\n\n{table(result)}\n")
+    (config.output / "probe.md").write_text(f"# Selection accuracy\n\n{table(result)}\n")
     rows = [(n, s.accuracy, s.low, s.high) for n, s in {"all": result.overall, **result.slices}.items()]
     plot_intervals(rows, config.output / "probe.png", title[-60:])

@@ -34,13 +34,20 @@ class ServerConfig(StageConfig):
     """Further tries after a failure that may pass."""
 
 
+class ProbePairsConfig(PairsConfig):
+    """The pairs that are measured, and how a pair becomes a choice prompt."""
+
+    split: str = "probe"
+    """Split that is measured."""
+
+
 class ProbeConfig(StageConfig):
     """One measurement of one model on one split."""
 
     model: str = ""
     """Folder or Hub id, or the name that the server knows it by."""
-    pairs: PairsConfig = PairsConfig(split="probe")
-    """The pairs; `split` is the one that is measured."""
+    pairs: ProbePairsConfig = ProbePairsConfig()
+    """The pairs."""
     server: ServerConfig = ServerConfig()
     """Where the model runs, if not here."""
     engine: EngineConfig = EngineConfig()

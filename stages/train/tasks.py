@@ -6,9 +6,10 @@ from typing import Any
 
 from contextrl_data.pipeline.errors import InputError
 from contextrl_data.stages.train.config import PairsConfig, TasksConfig, TrainConfig
-from contextrl_data.stages.train.pairs import Pairs, choice_conversation, load_split
+from contextrl_data.stages.train.pairs import Pairs, choice_conversation
 from contextrl_data.stages.train.rewards import SELECTION
 from contextrl_data.stages.train.sampler import PairStream
+from contextrl_data.stages.train.sources import load_split
 
 
 def load_tasks(config: TasksConfig, split: str, limit: int | None) -> Any:

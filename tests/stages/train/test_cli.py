@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,3 +37,21 @@ def test_train_then_probe_and_a_second_run_is_refused_in_one_line(settings: Buil
     probed = typed("probe", config.pairs.dataset, "--model", str(config.output / "model"), *settings_)
     assert probed.returncode == 0, probed.stderr
     assert "| all | 4 |" in probed.stdout
+    assert f"on split 'probe' of {config.pairs.dataset}: 4 pairs" in probed.stdout, "what no run has seen"
+    choices = [json.loads(line)["id"] for line in (tmp_path / "probe" / "choices.jsonl").read_text().splitlines()]
+    assert {name.partition("-")[0] for name in choices} == {"probe"}
+
+
+def test_a_probe_of_a_dataset_without_its_split_names_those_that_are_there(
+    model: Path, pairs: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(pairs, tmp_path / "pairs", ignore=shutil.ignore_patterns("probe-*"))
+    done = typed("probe", str(tmp_path / "pairs"), "--model", str(model))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert (
+        done.stderr.strip()
+        .splitlines()[-1]
+        .endswith(
+            "pairs has no split 'probe', only train, validation — --set pairs.split=train or --set pairs.split=validation"
+        )
+    )
