@@ -29,7 +29,7 @@ def tasks(
 
         contextrl-data tasks --output data/tasks
 
-        contextrl-data train --set tasks.dataset=data/tasks --set tasks.rewards=[contextrl_data.stages.coding.reward:TestsPass]
+        contextrl-data train --set model=Qwen/Qwen3-0.6B --set tasks.dataset=data/tasks
     """
     from contextrl_data.pipeline.build import find_build
     from contextrl_data.stages.coding.repair_tasks import write_repair_tasks

@@ -7,6 +7,7 @@ column (`exact`, `numeric`, `choice`, or `auto`, which looks at the expected ans
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 import string
 from collections.abc import Callable, Sequence
@@ -18,6 +19,8 @@ from contextrl_data.pipeline.errors import ConfigError
 Reward = Callable[..., list[float | None]]
 SELECTION = "selection"
 """The `reward` kind of DA-RL's choice tasks: judged 0 or 1 by `selection`, and by no other reward."""
+CODE_REPAIR = "contextrl_data.stages.coding.reward:TestsPass"
+"""What judges the tasks that `contextrl-data tasks` writes, in columns `shown` and `task`; known here by name alone."""
 
 _NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?|[-+]?\.\d+")
 _FORM = re.compile(r"\s*<think>.*?</think>\s*<answer>.*?</answer>\s*", re.DOTALL)
@@ -139,6 +142,26 @@ def find_function(name: str) -> Reward:
     found = find_reward(name)
     reward: Reward = found() if isinstance(found, type) else found
     return reward
+
+
+GIVEN = {"prompts", "completions", "completion_ids", "trainer_state", "environments", "log_extra", "log_metric"}
+"""What TRL itself hands to a reward, beside the columns of the tasks."""
+
+
+def columns_of(name: str) -> set[str]:
+    """The columns that a reward cannot be called without.
+
+    Raises:
+        ConfigError: there is no such reward.
+    """
+    found = find_reward(name)
+    try:
+        every = list(inspect.signature(found.__call__ if isinstance(found, type) else found).parameters.values())
+    except ValueError:  # written in C
+        return set()
+    given_by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    wanted = {p.name for p in every if p.kind in given_by_name and p.default is p.empty}
+    return wanted - GIVEN - ({every[0].name} if isinstance(found, type) else set())
 
 
 def _at(places: Sequence[int], values: Any, rows: int) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 from contextrl_data.pipeline.errors import InputError
 from contextrl_data.stages.train.config import PairsConfig, TasksConfig, TrainConfig
 from contextrl_data.stages.train.pairs import Pairs, choice_conversation
-from contextrl_data.stages.train.rewards import SELECTION
+from contextrl_data.stages.train.rewards import CODE_REPAIR, SELECTION, columns_of
 from contextrl_data.stages.train.sampler import PairStream
 from contextrl_data.stages.train.sources import load_split
 
@@ -16,18 +16,14 @@ def load_tasks(config: TasksConfig, split: str, limit: int | None) -> Any:
     """One split of tasks in TRL's columns; other columns are handed on to the rewards.
 
     Raises:
-        InputError: no split, no rows, no prompts, or no answers where a built-in reward needs them.
+        InputError: no split, no rows, no prompts, or not the columns that a reward reads.
     """
     rows = load_split(config.dataset, split, "tasks")
     columns = set(rows.column_names)
     source = "prompt" if "prompt" in columns else "question"
     if source not in columns:
         raise InputError(f"{config.dataset} has no column `prompt` or `question`", "rename the column with the task")
-    if "answer" not in columns and any(":" not in name for name in config.rewards):
-        raise InputError(
-            f"{config.dataset} has no column `answer`, which the reward {config.rewards[0]} compares with",
-            "add it, or name a reward of your own in tasks.rewards",
-        )
+    _require_columns(config, columns - {source} | {"reward"})  # TRL keeps the prompt; the kind is always made
     if limit is not None:
         rows = rows.select(range(min(limit, len(rows))))
 
@@ -40,6 +36,20 @@ def load_tasks(config: TasksConfig, split: str, limit: int | None) -> Any:
 
     drop = ["question"] if source == "question" else []
     return rows.map(shaped, remove_columns=drop, load_from_cache_file=False, desc=None)
+
+
+def _require_columns(config: TasksConfig, columns: set[str]) -> None:
+    for name in config.rewards:
+        missing = sorted(columns_of(name) - columns)
+        if not missing:
+            continue
+        if columns >= {"shown", "task"}:
+            remedy = f"these are tasks of code repair: --set tasks.rewards=[{CODE_REPAIR}]"
+        elif "answer" in columns:
+            remedy = "these are questions with answers: --set tasks.rewards=[qa]"
+        else:
+            remedy = "add them, or name a reward of your own in tasks.rewards"
+        raise InputError(f"{config.dataset} lacks {', '.join(missing)}, which the reward {name} reads", remedy)
 
 
 def as_messages(prompt: Any, suffix: str) -> list[dict[str, str]]:

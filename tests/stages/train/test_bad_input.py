@@ -122,7 +122,31 @@ def test_tasks_without_a_prompt(settings: Build, tmp_path: Path) -> None:
 
 def test_tasks_without_an_answer(settings: Build, tmp_path: Path) -> None:
     write_split(tmp_path / "odd", "train", [{"question": "Say 1."}])
-    refused(settings(tasks={"dataset": str(tmp_path / "odd"), "rewards": ["qa"]}), InputError, "no column `answer`")
+    refused(settings(tasks={"dataset": str(tmp_path / "odd"), "rewards": ["qa"]}), InputError, "lacks answer, which")
+
+
+REPAIRS = "contextrl_data.stages.coding.reward:TestsPass"
+
+
+@pytest.mark.parametrize(
+    ("columns", "reward", "says"),
+    [
+        (("question", "shown", "task"), "qa", rf"lacks answer, .* reward qa .*--set tasks\.rewards=\[{REPAIRS}\]"),
+        (("question", "answer"), REPAIRS, rf"lacks shown, task, .* reward {REPAIRS} .*--set tasks\.rewards=\[qa\]"),
+        (("question",), REPAIRS, r"lacks shown, task, .* a reward of your own"),
+        (("question", "answer"), "test_bad_input:of_a_column", r"lacks colour, .*--set tasks\.rewards=\[qa\]"),
+    ],
+)
+def test_tasks_without_the_columns_of_their_reward(
+    settings: Build, tmp_path: Path, columns: tuple[str, ...], reward: str, says: str
+) -> None:
+    write_split(tmp_path / "other", "train", [dict.fromkeys(columns, "1")])
+    refused(settings(tasks={"dataset": str(tmp_path / "other"), "rewards": [reward]}), InputError, says)
+
+
+def of_a_column(completions: list[Any], prompts: list[Any], colour: list[str], size: int = 1, **_: Any) -> list[float]:
+    """A reward of a user's, which reads a column."""
+    return [0.0] * len(completions)
 
 
 def test_every_task_too_long(settings: Build) -> None:

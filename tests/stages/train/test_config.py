@@ -13,9 +13,11 @@ from pydantic import ValidationError
 
 from contextrl_data.pipeline.config import find, load
 from contextrl_data.pipeline.errors import ConfigError
+from contextrl_data.stages.coding.repair_tasks import REPAIR_TASK
 from contextrl_data.stages.train.arguments import accumulation, choose_backward
 from contextrl_data.stages.train.compare_config import CompareConfig
 from contextrl_data.stages.train.config import RLConfig, TrainConfig
+from contextrl_data.stages.train.rewards import columns_of
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 SHIPPED = [CONFIGS / "train.yaml", *sorted((CONFIGS / "train").glob("*.yaml"))]
@@ -33,6 +35,25 @@ def test_shipped_comparisons_load_and_have_all_objectives_on_one_budget(name: st
     assert config.objectives == ["grpo", "da_sft", "da_rl", "contextrl"]
     assert len(config.seeds) >= 2
     assert accumulation(config.train.rl, 1) >= 1
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_files_reward_what_the_named_command_writes(path: Path) -> None:
+    tasks = load(TrainConfig, path).tasks
+    written = REPAIR_TASK.names if tasks.dataset == "data/tasks" else ["question", "answer", "images"]
+    assert [name for name in tasks.rewards if not columns_of(name) <= {*written, "reward"}] == []
+
+
+def test_shipped_comparisons_reward_what_the_named_command_writes() -> None:
+    for name in ("compare", "smoke/compare"):
+        tasks = load(CompareConfig, find(name)).train.tasks
+        assert [name for name in tasks.rewards if not columns_of(name) <= set(REPAIR_TASK.names)] == []
+
+
+def test_the_smoke_runs_read_as_much_as_their_model_can() -> None:
+    """Pairs of a small coding build have 5,600 tokens and more; SmolLM2 has 8,192 positions."""
+    assert load(TrainConfig, find("train/smoke")).pairs.max_tokens == 8192
+    assert load(CompareConfig, find("smoke/compare")).train.pairs.max_tokens == 8192
 
 
 @pytest.mark.parametrize(
