@@ -9,7 +9,8 @@ import difflib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -69,8 +70,10 @@ def read(path: Path) -> dict[str, Any]:
     return loaded
 
 
-def assign(tree: dict[str, Any], setting: str) -> None:
+def assign(tree: dict[str, Any], setting: str, model: type[BaseModel] | None = None) -> None:
     """Apply one `a.b=value` to a nested mapping; the value is YAML.
+
+    `a.b=` is null, but the empty text where `model` says that a.b is a text and cannot be null.
 
     Raises:
         ConfigError: no `=`, an empty name, a value that is no YAML, or a path through something that is no mapping.
@@ -83,6 +86,8 @@ def assign(tree: dict[str, Any], setting: str) -> None:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {setting!r}: the value is not YAML", "put quotes around it") from error
+    if not text.strip() and model is not None and _is_text(model, names):
+        value = ""
     here = tree
     for depth, name in enumerate(names[:-1], 1):
         below = here.setdefault(name, {})
@@ -103,7 +108,7 @@ def load(model: type[Model], file: Path | None = None, settings: Sequence[str] =
     """
     tree = read(file) if file else {}
     for setting in settings:
-        assign(tree, setting)
+        assign(tree, setting, model)
     try:
         return model.model_validate(tree)
     except ValidationError as error:
@@ -153,6 +158,17 @@ def _walk(model: type[BaseModel], path: tuple[int | str, ...]) -> tuple[list[str
 def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
     """The fields of a model by the names that a config gives them."""
     return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def _is_text(model: type[BaseModel], names: Sequence[str]) -> bool:
+    """Whether the setting of this path takes a text, and null nowhere."""
+    here = [model]
+    for name in names[:-1]:
+        above = [_fields(one) for one in here]
+        here = [below for fields in above if name in fields for below in _models_in(fields[name].annotation)]
+    kinds = [fields[names[-1]].annotation for fields in map(_fields, here) if names[-1] in fields]
+    takes = {part for kind in kinds for part in (get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,))}
+    return str in takes and type(None) not in takes
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field
 
 from contextrl_data.pipeline import config
 from contextrl_data.pipeline.errors import ConfigError
@@ -19,6 +20,11 @@ class Inner(StageConfig):
     """Attempts."""
     model: str = "scripted"
     """Model."""
+
+    note: str | None = "none yet"
+    """Note."""
+    words: list[str] = Field(["a"])
+    """Words."""
 
 
 class Outer(StageConfig):
@@ -36,6 +42,19 @@ def test_defaults_then_file_then_settings_left_to_right(tmp_path: Path) -> None:
     assert config.load(Outer).rollouts.attempts == 3
     loaded = config.load(Outer, file, ["rollouts.attempts=5", "rollouts.model=a", "rollouts.model=b"])
     assert (loaded.seed, loaded.rollouts.attempts, loaded.rollouts.model) == (1, 5, "b")
+
+
+@pytest.mark.parametrize(("name", "value"), [("rollouts.model", ""), ("rollouts.note", None)])
+def test_an_empty_value_is_the_empty_text_where_null_cannot_be_meant(name: str, value: str | None) -> None:
+    for setting in (f"{name}=", f"{name}= "):
+        loaded = config.load(Outer, None, [setting])
+        assert getattr(loaded.rollouts, name.partition(".")[2]) == value
+
+
+@pytest.mark.parametrize("setting", ["rollouts.attempts=", "rollouts.words=", "rollouts=", "seed="])
+def test_an_empty_value_of_what_is_no_text_is_still_wrong(setting: str) -> None:
+    with pytest.raises(ConfigError, match=r"got None"):
+        config.load(Outer, None, [setting])
 
 
 def test_an_environment_variable_never_overrides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
