@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from contextrl_data.pipeline.errors import ConfigError, SetupError
+from contextrl_data.pipeline.errors import ConfigError, SetupError, first_line
 from contextrl_data.stages.train.config import EngineConfig, RLConfig, TrainConfig
 from contextrl_data.stages.train.models import dtype_of
 
@@ -147,4 +147,4 @@ def grpo_arguments(config: TrainConfig, steps: int, folder: Path) -> Any:
     try:
         return GRPOConfig(**(values | engine.grpo))
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"TRL refuses these settings: {str(error).splitlines()[0]}", "mend rl or engine") from error
+        raise ConfigError(f"TRL refuses these settings: {first_line(error)}", "mend rl or engine") from error

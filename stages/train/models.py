@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from contextrl_data.pipeline.errors import ConfigError, InputError, SetupError
+from contextrl_data.pipeline.errors import ConfigError, InputError, SetupError, first_line
 from contextrl_data.stages.train.config import EngineConfig, PairsConfig
 
 
@@ -28,13 +28,13 @@ def load_processor(model: str, config: PairsConfig | None = None, options: Mappi
     except (OSError, ValueError, ImportError, AttributeError) as error:
         if "video" in str(error).lower() or "torchvision" in str(error).lower():
             raise SetupError(
-                f"the processor of {model} needs torchvision: {str(error).strip().splitlines()[0][:120]}",
+                f"the processor of {model} needs torchvision: {first_line(error, 120)}",
                 "pip install torchvision, of the version that goes with the installed torch",
             ) from error
         if isinstance(error, ImportError | AttributeError):
             raise
         raise InputError(
-            f"cannot load model {model}: {str(error).strip().splitlines()[0][:200]}",
+            f"cannot load model {model}: {first_line(error)}",
             "give a folder with config.json and a tokenizer, or a Hub id that can be reached",
         ) from error
     tokenizer = getattr(loaded, "tokenizer", loaded)
@@ -66,7 +66,7 @@ def load_model(model: str, engine: EngineConfig) -> Any:
         if not engine.attention or ("attn" not in str(error).lower() and "attention" not in str(error).lower()):
             raise
         raise ConfigError(
-            f"engine.attention {engine.attention}: {str(error).strip().splitlines()[0][:160]}",
+            f"engine.attention {engine.attention}: {first_line(error, 160)}",
             "leave engine.attention unset, or name one that the model has",
         ) from error
     if sees and engine.freeze_vision:
