@@ -40,7 +40,7 @@ def train(
     if dry_run:
         from contextrl_data.stages.train.dry_run import plan_run
 
-        for name, what in plan_run(loaded):
+        for name, what in plan_run(loaded, resume=resume):
             typer.echo(f"{name:<12} {what}")
         return
     with resumable("add --resume to go on from the last checkpoint"):

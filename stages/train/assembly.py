@@ -36,7 +36,10 @@ class Assembly:
     eval_pairs: Pairs | None
     eval_tasks: Any
     dropped_pairs: int
+    dropped_tasks: int
     steps: int
+    fits: list[tuple[str, str]]
+    """What of the data is short enough, in words, by name."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class Data:
     pairs: Pairs | None = None
     eval_pairs: Pairs | None = None
     collator: ChoiceCollator | None = None
+    dropped_tasks: int = 0
 
 
 def load_data(config: TrainConfig) -> Data:
@@ -74,10 +78,12 @@ def load_data(config: TrainConfig) -> Data:
     processor = load_processor(config.model, config.pairs, config.processor)
     require_chat_template(processor, config.model)
     t = config.tasks
-    tasks = load_tasks(t, t.split, t.limit)
-    tasks = drop_long_prompts(tasks, processor, config.rl.max_prompt_tokens, t.template_options, t.dataset)
-    eval_tasks = load_tasks(t, t.eval_split, t.eval_limit) if t.eval_split else None
-    data = Data(processor, tasks, eval_tasks)
+    every = load_tasks(t, t.split, t.limit)
+    tasks = drop_long_prompts(every, processor, config.rl.max_prompt_tokens, t, t.split)
+    eval_tasks = load_tasks(t, t.eval_split, t.eval_limit, "eval_split") if t.eval_split else None
+    if eval_tasks is not None:
+        eval_tasks = drop_long_prompts(eval_tasks, processor, config.rl.max_prompt_tokens, t, t.eval_split)
+    data = Data(processor, tasks, eval_tasks, dropped_tasks=len(every) - len(tasks))
     if config.pairs.dataset or config.uses_pairs:
         data.pairs = Pairs.load(config.pairs, config.pairs.split, config.pairs.limit)
         _require_images(data.pairs.has_images, config)
@@ -89,10 +95,24 @@ def load_data(config: TrainConfig) -> Data:
         if config.uses_pairs:
             data.pairs.drop_too_long(processor)
         if config.pairs.eval_split:
-            data.eval_pairs = Pairs.load(config.pairs, config.pairs.eval_split, config.pairs.eval_limit)
+            data.eval_pairs = Pairs.load(config.pairs, config.pairs.eval_split, config.pairs.eval_limit, "eval_split")
             data.eval_pairs.drop_too_long(processor)
     _require_images("images" in tasks.column_names or "image" in tasks.column_names, config)
     return data
+
+
+def what_fits(config: TrainConfig, data: Data) -> list[tuple[str, str]]:
+    """How many tasks and pairs are short enough to be trained on: (`tasks` or `pairs`, words)."""
+
+    def counted(what: str, kept: int, dropped: int, limit: int, setting: str) -> tuple[str, str]:
+        return what, f"{kept} of {kept + dropped} {what} fit {limit} tokens" + (f" ({setting})" if dropped else "")
+
+    found = [counted("tasks", len(data.tasks), data.dropped_tasks, config.rl.max_prompt_tokens, "rl.max_prompt_tokens")]
+    if data.pairs is not None and config.uses_pairs:
+        found.append(
+            counted("pairs", len(data.pairs), data.pairs.too_long, config.pairs.max_tokens, "pairs.max_tokens")
+        )
+    return found
 
 
 def _require_images(images: bool, config: TrainConfig) -> None:
@@ -161,7 +181,16 @@ def assemble(config: TrainConfig) -> Assembly:
         environment_factory=find_environment(config, data.processor),
     )
     too_long = data.pairs.too_long if data.pairs else 0
-    return Assembly(trainer, data.collator, data.eval_pairs, data.eval_tasks, too_long, steps)
+    return Assembly(
+        trainer,
+        data.collator,
+        data.eval_pairs,
+        data.eval_tasks,
+        too_long,
+        data.dropped_tasks,
+        steps,
+        what_fits(config, data),
+    )
 
 
 def _begin_deepspeed() -> None:

@@ -17,6 +17,7 @@ from contextrl_data.stages.train.config import TrainConfig
 from contextrl_data.stages.train.folder import RunFolder, run_key, write_json
 from contextrl_data.stages.train.plots import plot_comparison
 from contextrl_data.stages.train.run import TrainResult, require_packages, run_train
+from contextrl_data.stages.train.sources import require_split
 from contextrl_data.stages.train.statistics import mean_interval, wilson
 
 
@@ -49,6 +50,12 @@ def run_compare(config: CompareConfig, *, resume: bool = False) -> list[Compared
     state = PartialState(cpu=config.train.engine.cpu or None)
     if config.output.exists() and any(config.output.iterdir()) and not resume:
         raise RunError(f"{config.output} is not empty", "add --resume to go on, or give another folder as output")
+    train = config.train
+    for name, split, what, setting in (
+        (train.pairs.dataset, config.probe_split, "pairs", "probe_split"),
+        (train.tasks.dataset, train.tasks.eval_split, "tasks", "train.tasks.eval_split"),
+    ):
+        require_split(name, split, what, setting)
     state.wait_for_everyone()  # all have looked before one of them writes
     rows = [summary("base", [measure_base(config, seed) for seed in config.seeds])]
     for objective in config.objectives:
@@ -113,6 +120,7 @@ def measure_base(config: CompareConfig, seed: int) -> TrainResult:
         first_option_after=found.get("first"),
         selection_pairs=len(assembly.eval_pairs or ()),
         reward=measure_reward(assembly, seed),
+        dropped_tasks=assembly.dropped_tasks,
     )
     if assembly.trainer.accelerator.is_main_process:
         train.output.mkdir(parents=True, exist_ok=True)

@@ -1,30 +1,35 @@
-"""`contextrl-data train --dry-run`: all that a run checks before its first step, without loading weights, and its plan."""
+"""`contextrl-data train --dry-run`: what a run checks before its first step, without weights or traces, and its plan.
+
+Left out is `log.push_to` alone: a run makes that repository, which is no check.
+"""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
 
-from contextrl_data.pipeline.errors import ConfigError
 from contextrl_data.stages.train.config import TrainConfig
+from contextrl_data.stages.train.folder import RunFolder, run_key, step_of
 from contextrl_data.stages.train.run import quieten, require_packages
+from contextrl_data.stages.train.sources import settle
 
 if TYPE_CHECKING:
     from contextrl_data.stages.train.assembly import Budget, Data
 
 
-def plan_run(config: TrainConfig) -> list[tuple[str, str]]:
-    """Check model folder, tokenizer, data, rewards and engine, and say what the run would do: (name, what) lines.
+def plan_run(config: TrainConfig, *, resume: bool = False) -> list[tuple[str, str]]:
+    """Check output, model folder, tokenizer, data, rewards and engine; say what the run would do as (name, what) lines.
 
     Raises:
         UserError: whatever training would refuse.
     """
     require_packages()
-    if config.uses_pairs and not config.pairs.dataset:
-        raise ConfigError(f"objective {config.objective} needs pairs", "set pairs.dataset, or objective to grpo")
+    config, notes = settle(config)
+    folder = RunFolder(config.output, main=False)
+    checkpoint = folder.check(run_key(config), resume=resume)
     quieten()
     from contextrl_data.stages.train.arguments import accumulation, grpo_arguments, require_engine, world_size
-    from contextrl_data.stages.train.assembly import budget_of, choose_way, find_environment, load_data
+    from contextrl_data.stages.train.assembly import budget_of, choose_way, find_environment, load_data, what_fits
     from contextrl_data.stages.train.rewards import find_function
 
     require_engine(config.engine)
@@ -44,11 +49,17 @@ def plan_run(config: TrainConfig) -> list[tuple[str, str]]:
             f"{steps * rl.prompts_per_step * rl.generations:,} completions of up to {rl.max_completion_tokens} tokens; "
             f"{steps * rl.prompts_per_step / len(data.tasks):.2f} passes over {len(data.tasks)} tasks",
         ),
+        *what_fits(config, data),
         *_pairs(config, data, budget),
+        *(("note", note) for note in notes),
         ("checkpoints", f"every {config.log.save_every} of {steps + budget.sft_steps} steps, in {config.output}"),
     ]
     if config.objective == "contextrl":
         lines.insert(-1, ("backward", choose_way(config, data, data.tasks)))
+    if folder.result():
+        lines.append(("resume", "the run is finished: there is nothing to do"))
+    elif checkpoint:
+        lines.append(("resume", f"goes on after step {step_of(checkpoint)}"))
     return lines if int(os.environ.get("RANK", "0")) == 0 else []
 
 
@@ -57,7 +68,6 @@ def _pairs(config: TrainConfig, data: Data, budget: Budget) -> list[tuple[str, s
         return []
     options = data.collator.options
     tokens = ", ".join(f"{text!r} = {token}" for text, token in zip(options.texts, options.ids, strict=True))
-    kept = f"{len(data.pairs)} fit {config.pairs.max_tokens} tokens, {data.pairs.too_long} do not; options {tokens}"
     passes = budget.pairs / len(data.pairs)
     plan, last = budget.plan, budget.rl_steps - 1
     if config.objective == "contextrl":
@@ -68,4 +78,4 @@ def _pairs(config: TrainConfig, data: Data, budget: Budget) -> list[tuple[str, s
         how = f"{budget.sft_steps} supervised steps of {config.controls.sft_pairs_per_step} pairs come first"
     else:
         how = f"{budget.share:.1%} of the prompts"
-    return [("pairs", kept), ("pairs seen", f"{budget.pairs:,}, {passes:.2f} passes; {how}")]
+    return [("options", tokens), ("pairs seen", f"{budget.pairs:,}, {passes:.2f} passes; {how}")]

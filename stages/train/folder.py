@@ -21,7 +21,7 @@ _METHOD = ("lora_rank", "lora_alpha", "freeze_vision", "grpo")
 
 def data_key(name: str) -> str:
     """Identity of a dataset: of a local folder its files, of a Hub dataset its name."""
-    root = Path(name)
+    root = Path(name).expanduser()
     if not root.is_dir():
         return name
     digest = hashlib.sha256()
@@ -57,9 +57,22 @@ class RunFolder:
         """Claim the folder, and say which checkpoint to go on from.
 
         Raises:
-            RunError: the folder holds something, and it is not this run's or `--resume` was not said.
+            RunError: as `check`.
         """
         key = run_key(config)
+        checkpoint = self.check(key, resume=resume)
+        if self.main:
+            self._claim(config, key, checkpoint)
+        return checkpoint
+
+    def check(self, key: str, *, resume: bool) -> Path | None:
+        """Whether the run `key` may have the folder, and which checkpoint it would go on from; writes nothing.
+
+        Raises:
+            RunError: the folder holds something, and it is not this run's or `--resume` was not said.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise RunError(f"{self.path} is a file", "give a folder as output")
         marker = self.path / "run.json"
         there = self.path.is_dir() and any(self.path.iterdir())
         if there and not marker.is_file():
@@ -73,10 +86,7 @@ class RunFolder:
                 )
             if not resume:
                 raise RunError(f"{self.path} already holds this run", "add --resume, or give another folder as output")
-        checkpoint = self.latest()
-        if self.main:
-            self._claim(config, key, checkpoint)
-        return checkpoint
+        return self.latest()
 
     def _claim(self, config: TrainConfig, key: str, checkpoint: Path | None) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
@@ -93,7 +103,8 @@ class RunFolder:
 
     def begun(self) -> bool:
         """Whether there is anything to lose: a run that was refused before its first step may be started anew."""
-        return bool(self.latest() or self.result() or self.log())
+        told = any(line["step"] or "selection/accuracy" in line for line in self.log())  # more than counts of the data
+        return bool(self.latest() or self.result() or told)
 
     def latest(self) -> Path | None:
         """The newest whole checkpoint; one that a killed run was still writing does not count."""

@@ -60,9 +60,16 @@ class RunLog(TrainerCallback):  # type: ignore[misc]
             self.note({"step": state.global_step, **{k: v for k, v in logs.items() if _number(v)}})
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Measure before the first step: here the model is in its engine, without which ZeRO-3 cannot run it."""
-        if state.global_step == 0 and (found := self._measure()):
-            self.note({"step": 0, **{f"selection/{name}": value for name, value in found.items()}})
+        """Say what is trained on, and measure before the first step.
+
+        Here the model is in its engine, without which ZeRO-3 cannot run it.
+        """
+        for told in dict(self.assembly.fits).values() if self.folder.main else ():
+            self.console.print(told)
+        if state.global_step == 0:
+            dropped = {"too_long/tasks": self.assembly.dropped_tasks, "too_long/pairs": self.assembly.dropped_pairs}
+            found = {f"selection/{name}": value for name, value in self._measure().items()}
+            self.note({"step": 0, **dropped, **found})
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Measure selection accuracy now and then; it is logged with the step."""
@@ -95,9 +102,15 @@ def write_card(config: TrainConfig, folder: RunFolder, result: TrainResult) -> N
         ("mean reward on the evaluation tasks", result.reward),
         ("optimizer steps", result.steps),
         ("pairs dropped as too long", result.dropped_pairs),
+        ("tasks dropped as too long", result.dropped_tasks),
     ]
     head = {"base_model": config.model, "library_name": "transformers", "tags": ["contextrl", "grpo", "trl"]}
     settings = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    measured = (
+        f"Selection accuracy counts both orders of each pair of the split `{config.pairs.eval_split}`; chance is 0.5."
+        if result.selection_after is not None
+        else "Selection accuracy was not measured."
+    )
     table = "\n".join(f"| {name} | {value:.4g} |" for name, value in rows if value is not None)
     (model / "README.md").write_text(
         f"""---
@@ -105,7 +118,7 @@ def write_card(config: TrainConfig, folder: RunFolder, result: TrainResult) -> N
 # {config.model} trained with objective `{config.objective}`
 
 Trained by contextrl-data, run `{result.key}`; pairs `{data["pairs"]}`, tasks `{data["tasks"]}`.
-Selection accuracy counts both orders of each pair of the split `{config.pairs.eval_split}`; chance is 0.5.
+{measured}
 
 | | |
 | --- | ---: |

@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contextrl_data.pipeline.errors import ConfigError, MissingExtra, RunError, SetupError
+from contextrl_data.pipeline.console import say
+from contextrl_data.pipeline.errors import MissingExtra, RunError, SetupError, first_line
 from contextrl_data.stages.train.config import TrainConfig
 from contextrl_data.stages.train.faults import clean_stops
 from contextrl_data.stages.train.folder import RunFolder, run_key, write_json
+from contextrl_data.stages.train.sources import settle
 
 if TYPE_CHECKING:
     from contextrl_data.stages.train.assembly import Assembly
@@ -32,6 +34,8 @@ class TrainResult:
     """Pairs that selection accuracy was measured on."""
     reward: float | None
     """Mean reward on `tasks.eval_split`."""
+    dropped_tasks: int = 0
+    """Of the training split, as too long."""
 
 
 def run_train(config: TrainConfig, *, resume: bool = False) -> TrainResult:
@@ -43,12 +47,13 @@ def run_train(config: TrainConfig, *, resume: bool = False) -> TrainResult:
     require_packages()
     from accelerate import PartialState
 
-    if config.uses_pairs and not config.pairs.dataset:
-        raise ConfigError(f"objective {config.objective} needs pairs", "set pairs.dataset, or objective to grpo")
+    config, notes = settle(config)
     folder = RunFolder(config.output, main=PartialState(cpu=config.engine.cpu or None).is_main_process)
     checkpoint = folder.prepare(config, resume=resume)
     if resume and (done := folder.result()):
         return TrainResult(**done)
+    for note in notes if folder.main else ():
+        say(f"note: {note}", err=True)
     quieten()
     PartialState().wait_for_everyone()
     return _run(config, folder, checkpoint)
@@ -100,6 +105,7 @@ def _run(config: TrainConfig, folder: RunFolder, checkpoint: Path | None) -> Tra
         first_option_after=after.get("first"),
         selection_pairs=len(assembly.eval_pairs or ()),
         reward=reward,
+        dropped_tasks=assembly.dropped_tasks,
     )
     trainer.save_model(str(config.output / "model"))
     if trainer.accelerator.is_main_process:
@@ -152,7 +158,7 @@ def require_repository(name: str) -> None:
         HfApi().create_repo(name, private=True, exist_ok=True)
     except (HfHubHTTPError, HFValidationError, httpx.HTTPError, OSError) as error:
         raise SetupError(
-            f"cannot make log.push_to {name}: {str(error).strip().splitlines()[0][:160]}",
+            f"cannot make log.push_to {name}: {first_line(error, 160)}",
             "log in with `hf auth login`, check the name, or leave log.push_to empty",
         ) from error
 
@@ -175,6 +181,6 @@ def push(config: TrainConfig) -> None:
         )
     except (HfHubHTTPError, httpx.HTTPError, OSError) as error:
         raise RunError(
-            f"the model was not pushed: {str(error).strip().splitlines()[0][:160]}",
+            f"the model was not pushed: {first_line(error, 160)}",
             f"it is finished; send it with `hf upload {config.log.push_to} {folder}`",
         ) from error

@@ -12,13 +12,15 @@ from contextrl_data.stages.train.sampler import PairStream
 from contextrl_data.stages.train.sources import load_split
 
 
-def load_tasks(config: TasksConfig, split: str, limit: int | None) -> Any:
+def load_tasks(config: TasksConfig, split: str, limit: int | None, setting: str = "split") -> Any:
     """One split of tasks in TRL's columns; other columns are handed on to the rewards.
+
+    `setting` is where the split's name stands.
 
     Raises:
         InputError: no split, no rows, no prompts, or not the columns that a reward reads.
     """
-    rows = load_split(config.dataset, split, "tasks")
+    rows = load_split(config.dataset, split, "tasks", setting)
     columns = set(rows.column_names)
     source = "prompt" if "prompt" in columns else "question"
     if source not in columns:
@@ -60,8 +62,8 @@ def as_messages(prompt: Any, suffix: str) -> list[dict[str, str]]:
     return messages
 
 
-def drop_long_prompts(tasks: Any, processor: Any, limit: int, options: dict[str, Any], name: str) -> Any:
-    """TRL never cuts a prompt, so one that is too long is dropped here.
+def drop_long_prompts(tasks: Any, processor: Any, limit: int, config: TasksConfig, split: str) -> Any:
+    """TRL never cuts a prompt, so one that is longer than `limit` tokens is dropped here.
 
     Raises:
         InputError: none is left.
@@ -69,12 +71,17 @@ def drop_long_prompts(tasks: Any, processor: Any, limit: int, options: dict[str,
     tokenizer = getattr(processor, "tokenizer", processor)
 
     def fits(prompt: Any) -> bool:
-        text = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True, **options)
+        text = tokenizer.apply_chat_template(
+            prompt, tokenize=False, add_generation_prompt=True, **config.template_options
+        )
         return len(text.encode()) <= limit or len(tokenizer(text, add_special_tokens=False)["input_ids"]) <= limit
 
     kept = [i for i, prompt in enumerate(tasks["prompt"]) if fits(prompt)]
     if not kept:
-        raise InputError(f"every prompt of {name} is longer than {limit} tokens", "raise rl.max_prompt_tokens")
+        raise InputError(
+            f"all {len(tasks)} tasks in {split!r} of {config.dataset} are longer than {limit} tokens",
+            "raise rl.max_prompt_tokens, or show less in each: `contextrl-data tasks --show symbol`",
+        )
     return tasks if len(kept) == len(tasks) else tasks.select(kept)
 
 

@@ -14,6 +14,8 @@ from tiny_training import toy_pair, write_split
 
 from contextrl_data.pipeline.errors import ConfigError, InputError, RunError, SetupError, UserError
 from contextrl_data.stages.train.config import TrainConfig
+from contextrl_data.stages.train.dry_run import plan_run
+from contextrl_data.stages.train.folder import RunFolder
 from contextrl_data.stages.train.run import run_train
 
 Build = Callable[..., TrainConfig]
@@ -150,7 +152,29 @@ def of_a_column(completions: list[Any], prompts: list[Any], colour: list[str], s
 
 
 def test_every_task_too_long(settings: Build) -> None:
-    refused(settings(rl={"max_prompt_tokens": 2}), InputError, "raise rl.max_prompt_tokens")
+    says = r"all 256 tasks in 'train' of .* raise rl\.max_prompt_tokens.* `contextrl-data tasks --show symbol`"
+    refused(settings(rl={"max_prompt_tokens": 2}), InputError, says)
+
+
+def test_long_tasks_are_dropped_whole_and_counted_wherever_pairs_are(
+    settings: Build, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = [{"question": f"Say {i}." + " red" * 100 * (i % 2), "answer": str(i)} for i in range(8)]
+    write_split(tmp_path / "long", "train", said)
+    write_split(tmp_path / "long", "validation", said[:2])
+    config = settings(
+        tasks={"dataset": str(tmp_path / "long"), "eval_split": "validation"}, rl={"max_prompt_tokens": 64, "steps": 1}
+    )
+    counted = "4 of 8 tasks fit 64 tokens (rl.max_prompt_tokens)"
+    assert dict(plan_run(config))["tasks"] == counted
+    result = run_train(config)
+    assert (result.dropped_tasks, result.dropped_pairs) == (4, 0)
+    assert counted in capsys.readouterr().err
+    assert RunFolder(config.output).log()[0]["too_long/tasks"] == 4
+    assert "| tasks dropped as too long | 4 |" in (config.output / "model" / "README.md").read_text()
+    write_split(tmp_path / "long", "validation", said[1:2])
+    config = config.model_copy(update={"output": tmp_path / "other"})
+    refused(config, InputError, r"all 1 tasks in 'validation' of .* raise rl\.max_prompt_tokens")
 
 
 def test_sequences_that_do_not_divide(settings: Build) -> None:
@@ -191,8 +215,11 @@ def test_image_pairs_without_the_other_image(settings: Build, tmp_path: Path) ->
 
 
 def test_an_evaluation_split_that_is_not_there(settings: Build) -> None:
-    refused(settings(tasks={"eval_split": "test"}), InputError, r"split 'test'.* set tasks\.split or tasks\.eval_split")
-    refused(settings(pairs={"eval_split": "test"}), InputError, r"split 'test'.* set pairs\.split or pairs\.eval_split")
+    for what in ("tasks", "pairs"):
+        says = (
+            rf"no split 'test', only .*train.*--set {what}\.eval_split=train.* or --set {what}\.eval_split= to measure"
+        )
+        refused(settings(**{what: {"eval_split": "test"}}), InputError, says)
 
 
 def test_evaluation_pairs_that_are_all_too_long(settings: Build, tmp_path: Path) -> None:
