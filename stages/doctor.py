@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Literal
 
 from rich.text import Text
 
+from contextrl_data.pipeline.errors import first_line
+
 if TYPE_CHECKING:
     import docker
     from rich.console import Console
@@ -170,7 +172,7 @@ def check_base_image(client: docker.DockerClient) -> Check:
         remedy = "a build pulls it; where no registry answers: as root, apt-get install debootstrap"
         return Check("base image", "warn", f"{BASE_TAG} is not there yet", remedy)
     except (DockerException, OSError) as error:
-        return Check("base image", "fail", str(error).splitlines()[0][:160], "see Docker's own log")
+        return Check("base image", "fail", first_line(error, 160), "see Docker's own log")
     return Check("base image", "ok", BASE_TAG)
 
 

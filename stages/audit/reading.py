@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pyarrow.parquet as pq
 
-from contextrl_data.pipeline.errors import InputError
+from contextrl_data.pipeline.errors import InputError, first_line
 from contextrl_data.pipeline.stage import Row
 from contextrl_data.stages.audit.config import AuditConfig
 from contextrl_data.stages.inside import is_inside
@@ -199,7 +199,7 @@ def _hub(name: str, config: AuditConfig) -> list[Part]:
         loaded = load_dataset(name, config.name, revision=config.revision)
     except Exception as error:  # the Hub, the network, the cache: the user can mend all of it
         raise InputError(
-            f"{name} is no local file or folder, and cannot be loaded from the Hub: {_line(error)}",
+            f"{name} is no local file or folder, and cannot be loaded from the Hub: {first_line(error)}",
             "check the name, the network, and HF_TOKEN for a private dataset",
         ) from error
     return _loaded(loaded)
@@ -221,9 +221,5 @@ def _arrow(split: str, dataset: Any) -> Part:
 
 def _unreadable(path: Path, error: Exception) -> InputError:
     return InputError(
-        f"cannot read {path}: {_line(error)}", "the file is damaged or no dataset: make or fetch it again"
+        f"cannot read {path}: {first_line(error)}", "the file is damaged or no dataset: make or fetch it again"
     )
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

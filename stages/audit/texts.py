@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from contextrl_data.pipeline.errors import InputError
+from contextrl_data.pipeline.errors import InputError, first_line
 from contextrl_data.stages.audit.words import Hashes, ngram_hashes, word_hashes
 
 _KEYS = ("text", "problem_statement", "question", "prompt")
@@ -74,7 +74,7 @@ def read_benchmark_texts(paths: Sequence[Path], ngram: int, share: float) -> Ben
             texts.update(_texts(path.expanduser()))
         except (OSError, UnicodeDecodeError, orjson.JSONDecodeError) as error:
             raise InputError(
-                f"the benchmark texts {path} cannot be read: {str(error).splitlines()[0]}",
+                f"the benchmark texts {path} cannot be read: {first_line(error)}",
                 "give a .txt file, a .jsonl file with `text`, or a folder of text files",
             ) from error
         if len(texts) == before:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from contextrl_data.pipeline.errors import ConfigError, InputError, MissingExtra, SetupError
+from contextrl_data.pipeline.errors import ConfigError, InputError, MissingExtra, SetupError, first_line
 from contextrl_data.stages.doctor import FAISS_BUILDS
 from contextrl_data.stages.images.neighbours import unit
 from contextrl_data.stages.images.tiles import Floats, Ints, TorchTiles, tiles_for
@@ -84,7 +84,7 @@ def nearest_of_all(vectors: Half, k: int, choice: IndexChoice, device: str, save
                     faiss.write_index(made, str(save_to))
                 return Neighbours(_search(made, vectors, every, k), f"{name} {search}".strip(), recall)
         except RuntimeError as error:
-            told = str(error).splitlines()[0].split("Error: ")[-1][:160]
+            told = first_line(error, 1000).split("Error: ")[-1][:160]
             raise ConfigError(f"FAISS cannot use the index {name!r} with {search!r}: {told}", "mend either") from error
     if choice.file and recall < 0.5:
         told = f"{choice.file} finds {recall:.0%} of the nearest: it was made over other vectors"
@@ -131,7 +131,7 @@ def import_faiss() -> Any:
     except ModuleNotFoundError as error:
         raise MissingExtra("faiss", "mining across question groups") from error
     except (ImportError, RuntimeError, OSError) as error:
-        first = str(error).splitlines()[0][:160]
+        first = first_line(error, 160)
         raise SetupError(f"faiss does not load: {first}", "pip install --force-reinstall the build you want") from error
     return faiss
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from contextrl_data.pipeline.errors import InputError
+from contextrl_data.pipeline.errors import InputError, first_line
 from contextrl_data.pipeline.stage import Row
 from contextrl_data.stages.views.task import IMAGE_COLUMNS, TEXT_COLUMNS
 
@@ -40,8 +40,9 @@ class PairFiles:
                     for batch in file.iter_batches(batch_size=BATCH, columns=columns):
                         yield from batch.to_pylist()
             except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
-                line = str(error).split("\n")[0]
-                raise InputError(f"cannot read {path}: {line}", "the dataset is damaged: build it again") from error
+                raise InputError(
+                    f"cannot read {path}: {first_line(error)}", "the dataset is damaged: build it again"
+                ) from error
 
 
 def open_pairs(folder: Path) -> PairFiles:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from contextrl_data.pipeline.errors import ConfigError, MissingExtra, SetupError
+from contextrl_data.pipeline.errors import ConfigError, MissingExtra, SetupError, first_line
 from contextrl_data.pipeline.stage import StageConfig
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def torch_device(torch: Any, wanted: str) -> Any:
         device = torch.device(wanted)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        first = str(error).splitlines()[0][:120]
+        first = first_line(error, 120)
         raise ConfigError(f"device {wanted!r} cannot be used here: {first}", "use `auto` or `cpu`") from error
     return device
 

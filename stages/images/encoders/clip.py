@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from contextrl_data.pipeline.errors import ConfigError, InputError, MissingExtra, SetupError
+from contextrl_data.pipeline.errors import ConfigError, InputError, MissingExtra, SetupError, first_line
 from contextrl_data.stages.images.encoders.base import TorchEncoder, TorchEncoderConfig, digest_of_path
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def import_open_clip() -> Any:
     except ModuleNotFoundError as error:
         raise MissingExtra("clip", "an open_clip encoder") from error
     except (ImportError, RuntimeError) as error:
-        first = str(error).splitlines()[0][:120]
+        first = first_line(error, 120)
         raise SetupError(
             f"open_clip does not load: {first}",
             "torch and torchvision must be of one build: install both from one index",
