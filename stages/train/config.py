@@ -21,7 +21,8 @@ class PairsConfig(StageConfig):
     split: str = "train"
     """Split that is trained on."""
     eval_split: str = "validation"
-    """Split that is measured during and after training, in both orders; empty: none."""
+    """Split that is measured during and after training, in both orders; empty: none. Passed over, with a note, where
+    only this default names it and the dataset has no such split."""
     limit: int | None = Field(None, ge=1)
     """Use the first so many pairs."""
     eval_limit: int | None = Field(200, ge=1)
@@ -53,7 +54,7 @@ class TasksConfig(StageConfig):
     """The RL tasks with a verifiable reward."""
 
     dataset: str = ""
-    """Folder or Hub id with `prompt` or `question`, `answer` and, optionally, `reward` (the kind) and `images`."""
+    """Folder or Hub id with `prompt` or `question`, the columns that the rewards read (`answer`), and `images`."""
     split: str = "train"
     """Split that is trained on."""
     eval_split: str = ""
@@ -138,7 +139,7 @@ class RLConfig(StageConfig):
     max_completion_tokens: int = Field(512, ge=1)
     """Longest completion that is sampled."""
     max_prompt_tokens: int = Field(4096, ge=1)
-    """A task with a longer prompt is dropped before training."""
+    """A task with a longer prompt is dropped before training, and counted."""
     learning_rate: float = Field(1e-6, gt=0)
     """Peak learning rate."""
     scheduler: str = "constant"
