@@ -72,7 +72,8 @@ def _work(asked: dict[str, Any], tasks: list[Row]) -> Answer:
     file = re.findall(r"^\+\+\+ b/(.+)$", task["patch"], re.MULTILINE)[0]
     edit = f"git apply - <<'EOF'\n{task['patch']}EOF" if asked["seed"] % 3 else f"echo '# looked at' >> {file}"
     steps = [f"head -n 40 {file}", edit, "git status --short", SUBMIT]
-    return call(steps[min(step, len(steps) - 1)], f"THOUGHT: step {step}.")
+    # What it says differs between tasks, as its edits, which are masked, do: a pair of equal contexts is none.
+    return call(steps[min(step, len(steps) - 1)], f"THOUGHT: step {step}. It should pass {task['fail_to_pass'][0]}.")
 
 
 def _judge(asked: dict[str, Any]) -> Answer:
