@@ -16,6 +16,16 @@ from chaos.faults import Fault
 from chaos.world import World
 
 JUMPS = (-400 * 86400, -86400, -3600, -2, 3600, 86400, 400 * 86400)
+SLEEP = """\
+import select, time
+def _sleep(seconds):
+    if seconds < 0:
+        raise ValueError("sleep length must be non-negative")
+    select.select([], [], [], seconds)
+time.sleep = _sleep
+"""
+"""libfaketime 0.9.10 refuses every sleep by a clock that it leaves alone (EINVAL), and a wait for an event by one that it
+moves never ends: Python sleeps by another call."""
 HOOK = """\
 import time
 _place, _real = {place!r}, time.time
@@ -55,18 +65,20 @@ class ClockJumps(Fault):
 
     @staticmethod
     def _environ(episode: Episode, shift: Path) -> dict[str, str]:
-        if (found := library()) is not None:
-            return {
+        hooks = episode.folder / "hook"
+        hooks.mkdir()
+        path = {"PYTHONPATH": os.pathsep.join([str(hooks), os.environ.get("PYTHONPATH", "")])}
+        found = library()
+        (hooks / "sitecustomize.py").write_text(SLEEP if found else HOOK.format(place=str(shift)))
+        if found:
+            return path | {
                 "LD_PRELOAD": str(found),
                 "FAKETIME_TIMESTAMP_FILE": str(shift),
                 "FAKETIME_NO_CACHE": "1",
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1",
                 "NO_FAKE_STAT": "1",
             }
-        hooks = episode.folder / "hook"
-        hooks.mkdir()
-        (hooks / "sitecustomize.py").write_text(HOOK.format(place=str(shift)))
-        return {"PYTHONPATH": os.pathsep.join([str(hooks), os.environ.get("PYTHONPATH", "")])}
+        return path
 
 
 def _write(path: Path, seconds: float) -> None:
