@@ -174,13 +174,13 @@ def handles(pid: int | str) -> list[str]:
 
 
 def dockerd() -> int:
-    """The daemon on the socket of this machine: the oldest process of that name."""
-    named = [
-        int(path.parent.name) for path in Path("/proc").glob("[0-9]*/comm") if path.read_text().strip() == "dockerd"
-    ]
-    if not named:
+    """The daemon that DOCKER_HOST names, else the one on the socket of this machine: the oldest process of that name."""
+    wanted = os.environ.get("DOCKER_HOST", "").encode()
+    named = [path.parent for path in Path("/proc").glob("[0-9]*/comm") if path.read_text().strip() == "dockerd"]
+    ours = [int(folder.name) for folder in named if wanted in (folder / "cmdline").read_bytes()]
+    if not ours:
         sys.exit("no dockerd on this machine: its memory cannot be read")
-    return min(named)
+    return min(ours)
 
 
 class Watched(LocalExecutor):
