@@ -28,11 +28,18 @@ def shipped() -> dict[str, Path]:
     return {str(path.relative_to(root).with_suffix("")): path for path in sorted(root.rglob("*.yaml"))}
 
 
-def find(name: str) -> Path:
-    """Path of a config: a file of the user's, or a shipped one by name.
+def command_of(name: str) -> str:
+    """The command that a shipped config is for, by its name."""
+    words = name.split("/")
+    named = next((word for word in ("train", "compare") if word in words), None)
+    return named or ("build images" if "images" in words else "build coding")
+
+
+def find(name: str, command: str | None = None) -> Path:
+    """Path of a config: a file of the user's, or a shipped one by name, which must be for `command` where that is given.
 
     Raises:
-        ConfigError: neither exists.
+        ConfigError: neither exists, or it is for another command.
     """
     path = Path(name)
     if path.is_file():
@@ -40,6 +47,11 @@ def find(name: str) -> Path:
     known = shipped()
     key = name.removeprefix("configs/").removesuffix(".yaml")
     if key in known:
+        if command is not None and command_of(key) != command:
+            fitting = ", ".join(one for one in known if command_of(one) == command)
+            raise ConfigError(
+                f"{name} is a config of `contextrl-data {command_of(key)}`", f"for `{command}`: {fitting}"
+            )
         return known[key]
     if path.is_dir():
         raise ConfigError(f"config {name!r} is a folder", "name a YAML file in it, or one of the shipped configs")

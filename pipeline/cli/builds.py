@@ -70,7 +70,7 @@ def build_coding(
     from contextrl_data.stages.coding.build import build_coding_pairs, plan_coding_pairs
     from contextrl_data.stages.coding.config import CodingConfig
 
-    loaded = configs.load(CodingConfig, configs.find(config), run_settings(settings, executor))
+    loaded = configs.load(CodingConfig, configs.find(config, "build coding"), run_settings(settings, executor))
     if planned(plan, json):
         plan_coding_pairs(loaded, console(), json)
         return
@@ -105,7 +105,7 @@ def build_images(
     from contextrl_data.stages.images.build import build_image_pairs, plan_image_pairs
     from contextrl_data.stages.images.config import ImagesConfig
 
-    loaded = configs.load(ImagesConfig, configs.find(config), settings or [])
+    loaded = configs.load(ImagesConfig, configs.find(config, "build images"), settings or [])
     if planned(plan, json):
         plan_image_pairs(loaded, console(), json)
         return

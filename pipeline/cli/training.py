@@ -36,7 +36,7 @@ def train(
     from contextrl_data.stages.train.config import TrainConfig
     from contextrl_data.stages.train.run import run_train
 
-    loaded = configs.load(TrainConfig, configs.find(config), settings or [])
+    loaded = configs.load(TrainConfig, configs.find(config, "train"), settings or [])
     if dry_run:
         from contextrl_data.stages.train.dry_run import plan_run
 
@@ -96,7 +96,7 @@ def compare(
     from contextrl_data.stages.train.compare import run_compare, table
     from contextrl_data.stages.train.compare_config import CompareConfig
 
-    loaded = configs.load(CompareConfig, configs.find(config), settings or [])
+    loaded = configs.load(CompareConfig, configs.find(config, "compare"), settings or [])
     with resumable("add --resume to go on from the last checkpoint"):
         rows = run_compare(loaded, resume=resume)
     say(table(rows))

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
+from typer.testing import CliRunner
 
 from contextrl_data.pipeline import config
+from contextrl_data.pipeline.cli import app
 from contextrl_data.pipeline.errors import ConfigError
 from contextrl_data.pipeline.stage import StageConfig
 
@@ -134,6 +136,30 @@ def test_shipped_configs_are_found_by_name_and_a_wrong_name_lists_them(tmp_path:
     assert config.find("configs/coding.yaml").samefile(config.find("coding"))
     with pytest.raises(ConfigError, match="coding"):
         config.find("codign")
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "told"),
+    [
+        (
+            "build images",
+            "demo",
+            "demo is a config of `contextrl-data build coding` — for `build images`: images, smoke/images",
+        ),
+        ("build coding", "smoke/images", "smoke/images is a config of `contextrl-data build images`"),
+        (
+            "train",
+            "compare",
+            "compare is a config of `contextrl-data compare` — for `train`: train/klear-agentforge-8b, ",
+        ),
+        ("compare", "train/smoke", "train/smoke is a config of `contextrl-data train`"),
+    ],
+)
+def test_a_shipped_config_of_another_command_is_named_as_such(command: str, name: str, told: str) -> None:
+    result = CliRunner().invoke(app, [*command.split(), "--config", name])
+    assert isinstance(result.exception, ConfigError)
+    assert told in str(result.exception)
+    assert config.find(name).is_file(), "without a command any will do"
 
 
 def test_a_folder_of_the_same_name_does_not_hide_a_shipped_config(
