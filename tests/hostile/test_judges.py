@@ -19,7 +19,7 @@ from openai_server import Answer, say
 
 from contextrl_data.pipeline.errors import RowFailure
 from contextrl_data.pipeline.stage import Context, Keep, Outcome, Row
-from contextrl_data.stages.chat import ChatConfig
+from contextrl_data.stages.chat import ChatConfig, SampledChatConfig
 from contextrl_data.stages.chat_judge import ChatJudge, ChatJudgeConfig, ballot
 from contextrl_data.stages.images.flip import NEITHER, Flip, FlipConfig
 from contextrl_data.stages.images.verify import FLIP
@@ -160,7 +160,7 @@ def candidate(one: str, other: str, asked: str, choices: list[str]) -> Row:
 
 def flipped(server: ChatServer, folder: Path, row: Row) -> Outcome:
     chat = {"model": "openai/eyes", "api_base": server.url, "cache_dir": folder / "cache", "backoff": 0.01}
-    stage = Flip(FlipConfig(chat=ChatConfig(**chat, attempts=1), votes=8))
+    stage = Flip(FlipConfig(chat=SampledChatConfig(**chat, attempts=1), votes=8))
     stage.open(Context(folder=folder))
     try:
         return stage.process(row)
