@@ -8,12 +8,25 @@ from types import FrameType
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from contextrl_data.pipeline.origin import package_version
 from contextrl_data.pipeline.plan import RunSettings
 
+
+class InOrder(TyperGroup):
+    """Lists the commands in the order in which a person comes to need them."""
+
+    ORDER = ("build", "status", "report", "doctor", "audit", "export", "publish", "tasks", "train", "probe", "compare")
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        """Names of all commands."""
+        return sorted(super().list_commands(ctx), key=self.ORDER.index)
+
+
 app = typer.Typer(
     name="contextrl-data",
+    cls=InOrder,
     help="Contrastive context pairs from coding-agent trajectories and images: built, executed, audited, trained on.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -29,7 +42,10 @@ ConfigOption = Annotated[
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", "-s", help="Change one setting: `--set select.target_pairs=200`. Repeatable.", metavar="A.B=VALUE"
+        "--set",
+        "-s",
+        help="Change one setting of docs/configuration.md; the last of several wins. Repeatable.",
+        metavar="A.B=VALUE",
     ),
 ]
 ExecutorOption = Annotated[

@@ -31,11 +31,11 @@ def audit(
 
     Examples:
 
-        contextrl-data audit data/runs/coding-0123456789abcdef/dataset --strict --write-card
+    contextrl-data audit data/runs/coding-0123456789abcdef/dataset --strict --write-card
 
-        contextrl-data audit pairs.jsonl --set columns.context_pos=chosen --set columns.context_neg=rejected --set columns.answer=response
+    contextrl-data audit pairs.jsonl --set columns.context_pos=chosen --set columns.context_neg=rejected --set columns.answer=response
 
-        contextrl-data audit org/name --json audit.json --set contamination.ids=[swe_bench_ids.txt]
+    contextrl-data audit org/name --json audit.json --set contamination.ids=[swe_bench_ids.txt]
     """
     from contextrl_data.stages.audit.command import audit_command
     from contextrl_data.stages.audit.config import AuditConfig

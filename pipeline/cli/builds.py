@@ -59,13 +59,13 @@ def build_coding(
 
     Examples:
 
-        contextrl-data build coding
+    contextrl-data build coding
 
-        contextrl-data build coding --config demo
+    contextrl-data build coding --config demo
 
-        contextrl-data build coding --plan
+    contextrl-data build coding --plan
 
-        contextrl-data build coding --set rollouts.agent=litellm --set rollouts.model=openai/my-model --set rollouts.api.model_kwargs.api_base=http://localhost:8000/v1
+    contextrl-data build coding --set rollouts.agent=litellm --set rollouts.model=openai/my-model --set rollouts.api.model_kwargs.api_base=http://localhost:8000/v1
     """
     from contextrl_data.stages.coding.build import build_coding_pairs, plan_coding_pairs
     from contextrl_data.stages.coding.config import CodingConfig
@@ -94,13 +94,13 @@ def build_images(
 
     Examples:
 
-        contextrl-data build images
+    contextrl-data build images
 
-        contextrl-data build images --config smoke/images
+    contextrl-data build images --config smoke/images
 
-        contextrl-data build images --plan --json plan.json
+    contextrl-data build images --plan --json plan.json
 
-        contextrl-data build images --set scenes=null --set 'sets.read=[{path: my_qa.parquet, domain: chart}]'
+    contextrl-data build images --set scenes=null --set 'sets.read=[{path: my_qa.parquet, domain: chart}]'
     """
     from contextrl_data.stages.images.build import build_image_pairs, plan_image_pairs
     from contextrl_data.stages.images.config import ImagesConfig
@@ -123,9 +123,9 @@ def status(
 
     Examples:
 
-        contextrl-data status
+    contextrl-data status
 
-        contextrl-data status data/runs/coding-0123456789abcdef
+    contextrl-data status data/runs/coding-0123456789abcdef
     """
     from contextrl_data.pipeline.status import show_status
 
@@ -148,9 +148,9 @@ def report(
 
     Examples:
 
-        contextrl-data report
+    contextrl-data report
 
-        contextrl-data report ./my-dataset --out pairs.html --pairs 50
+    contextrl-data report ./my-dataset --out pairs.html --pairs 50
     """
     from contextrl_data.stages.report import report_command
 
@@ -164,7 +164,7 @@ def doctor() -> None:
 
     Example:
 
-        contextrl-data doctor
+    contextrl-data doctor
     """
     from contextrl_data.stages.coding.image_disk import check_images
     from contextrl_data.stages.doctor import diagnose, show

@@ -35,9 +35,9 @@ def export(
 
     Examples:
 
-        contextrl-data export ./my-dataset --as trl --out ./my-dataset-trl
+    contextrl-data export ./my-dataset --as trl --out ./my-dataset-trl
 
-        contextrl-data export ./my-images --as easyr1 --tasks both --out ./my-images-easyr1
+    contextrl-data export ./my-images --as easyr1 --tasks both --out ./my-images-easyr1
     """
     from contextrl_data.stages.views import export_view
 

@@ -43,11 +43,11 @@ def publish(
 
     Examples:
 
-        contextrl-data publish ./pairs --repo my-org/pairs --dry-run
+    contextrl-data publish ./pairs --repo my-org/pairs --dry-run
 
-        contextrl-data publish ./pairs --repo my-org/pairs
+    contextrl-data publish ./pairs --repo my-org/pairs
 
-        contextrl-data publish ./pairs --repo my-org/pairs --public --accept-licence copyleft
+    contextrl-data publish ./pairs --repo my-org/pairs --public --accept-licence copyleft
     """
     from contextrl_data.stages.publish import Request
     from contextrl_data.stages.publish import publish as run

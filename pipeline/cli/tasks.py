@@ -27,9 +27,9 @@ def tasks(
 
     Examples:
 
-        contextrl-data tasks --output data/tasks
+    contextrl-data tasks --output data/tasks
 
-        contextrl-data train --set model=Qwen/Qwen3-0.6B --set tasks.dataset=data/tasks
+    contextrl-data train --set model=Qwen/Qwen3-0.6B --set tasks.dataset=data/tasks
     """
     from contextrl_data.pipeline.build import find_build
     from contextrl_data.stages.coding.repair_tasks import write_repair_tasks

@@ -25,13 +25,13 @@ def train(
 
     Examples:
 
-        contextrl-data train --set model=Qwen/Qwen3-0.6B --set pairs.dataset=./pairs --set tasks.dataset=./tasks
+    contextrl-data train --set model=Qwen/Qwen3-0.6B --set pairs.dataset=./pairs --set tasks.dataset=./tasks
 
-        contextrl-data train --config train/qwen3-8b --dry-run
+    contextrl-data train --config train/qwen3-8b --dry-run
 
-        contextrl-data train --config train/qwen3-8b --set objective=da_sft
+    contextrl-data train --config train/qwen3-8b --set objective=da_sft
 
-        accelerate launch --num-processes 8 $(which contextrl-data) train --config train/qwen3-8b
+    accelerate launch --num-processes 8 $(which contextrl-data) train --config train/qwen3-8b
     """
     from contextrl_data.stages.train.config import TrainConfig
     from contextrl_data.stages.train.run import run_train
@@ -62,9 +62,9 @@ def probe(
 
     Examples:
 
-        contextrl-data probe ./pairs --model Qwen/Qwen3-0.6B
+    contextrl-data probe ./pairs --model Qwen/Qwen3-0.6B
 
-        contextrl-data probe ./pairs --model my-model --server http://localhost:8000/v1
+    contextrl-data probe ./pairs --model my-model --server http://localhost:8000/v1
     """
     from contextrl_data.stages.train.probe import run_probe, table
     from contextrl_data.stages.train.probe_config import ProbeConfig
@@ -89,9 +89,9 @@ def compare(
 
     Examples:
 
-        contextrl-data compare --set train.model=./model --set train.pairs.dataset=./pairs --set train.tasks.dataset=./tasks
+    contextrl-data compare --set train.model=./model --set train.pairs.dataset=./pairs --set train.tasks.dataset=./tasks
 
-        contextrl-data compare --config smoke/compare --set seeds=[0]
+    contextrl-data compare --config smoke/compare --set seeds=[0]
     """
     from contextrl_data.stages.train.compare import run_compare, table
     from contextrl_data.stages.train.compare_config import CompareConfig

@@ -24,14 +24,17 @@ def cli(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 COMMANDS = [
     ["build", "coding"],
+    ["build", "images"],
     ["status"],
     ["report"],
     ["doctor"],
+    ["audit"],
     ["export"],
+    ["publish"],
+    ["tasks"],
     ["train"],
     ["probe"],
     ["compare"],
-    ["publish"],
 ]
 
 
@@ -40,6 +43,12 @@ def test_every_command_explains_itself_with_an_example(command: list[str]) -> No
     shown = CliRunner().invoke(app, [*command, "--help"])
     assert shown.exit_code == 0
     assert f"contextrl-data {' '.join(command)}" in shown.output
+
+
+def test_help_shows_commands_in_the_order_of_the_work() -> None:
+    shown = CliRunner().invoke(app, ["--help"]).output
+    places = [shown.index(f"│ {command[0]} ") for command in COMMANDS]
+    assert places == sorted(places)
 
 
 def test_help_and_version(tmp_path: Path) -> None:
