@@ -41,9 +41,14 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The Docker SDK drops the socket of a refused connection unclosed; when it is collected is chance."""
+    """Say which tests stay together where several processes share them, and what a refused connection leaves."""
     for item in items:
-        if "refused_docker" in getattr(item, "fixturenames", ()):
+        fixtures = getattr(item, "fixturenames", ())
+        # What counts a daemon's containers and images wants no other tests at it; files share what their modules make.
+        at_docker = "docker_client" in fixtures or item.get_closest_marker("docker") is not None
+        item.add_marker(pytest.mark.xdist_group("docker" if at_docker else str(item.path)))
+        # The Docker SDK drops the socket of a refused connection unclosed; when it is collected is chance.
+        if "refused_docker" in fixtures:
             item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
 
 
