@@ -17,6 +17,7 @@ from contextrl_data.pipeline.errors import ConfigError, RowFailure
 from contextrl_data.pipeline.stage import Context, Keep, Outcome
 from contextrl_data.pipeline.store import StageFolder
 from contextrl_data.stages.coding.agent_models import ApiConfig
+from contextrl_data.stages.coding.kubernetes.settings import KubernetesBackend
 from contextrl_data.stages.coding.rollouts import Attempts, AttemptsConfig, RolloutConfig, Rollouts
 from contextrl_data.stages.coding.sandbox import connect
 from contextrl_data.stages.coding.scripted import ScriptedConfig
@@ -295,3 +296,9 @@ def test_a_scripted_attempt_that_gives_up_is_ended_by_the_limit(tmp_path: Path) 
     row = kept(roll(RolloutConfig(scripted=ScriptedConfig(give_up_share=1.0)), attempt(1), tmp_path))
     assert row["exit_status"] == "LimitsExceeded"
     assert row["patch"] != ""
+
+
+def test_a_stage_that_runs_containers_takes_a_place_for_one_of_its_node() -> None:
+    stage = Rollouts(RolloutConfig())
+    assert stage.takes() == {"docker": 1}
+    assert stage.on(KubernetesBackend(kind="kubernetes")).takes() == {}
