@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -278,7 +279,10 @@ def test_a_missing_image_fails_the_attempt_and_never_drops_it(tmp_path: Path) ->
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_scripted_attempts_are_the_same_byte_for_byte(number: int, tmp_path: Path) -> None:
-    first, second = (json.dumps(kept(roll(RolloutConfig(), attempt(number), tmp_path))) for _ in range(2))
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(
+            lambda run: json.dumps(kept(roll(RolloutConfig(), attempt(number), tmp_path / run))), ["first", "second"]
+        )
     assert first == second
 
 
