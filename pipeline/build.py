@@ -24,13 +24,15 @@ from pydantic import BaseModel
 
 from contextrl_data.pipeline.calls import Call, dollars_of, read_calls
 from contextrl_data.pipeline.config import dump
-from contextrl_data.pipeline.errors import RunError
+from contextrl_data.pipeline.errors import ConfigError, RunError
+from contextrl_data.pipeline.executors import Executor
 from contextrl_data.pipeline.executors.local import LocalExecutor
 from contextrl_data.pipeline.executors.ray import RayExecutor
 from contextrl_data.pipeline.manifest import Manifest
 from contextrl_data.pipeline.plan import RunSettings, Step, keys_of
 from contextrl_data.pipeline.progress import Progress
 from contextrl_data.pipeline.runner import Finished, Runner
+from contextrl_data.pipeline.stage import Map
 from contextrl_data.pipeline.store import StageFolder, count_ledger, write_atomic
 
 
@@ -143,9 +145,18 @@ def run_build(
     """Record the build, run its steps, and return its folder and its finished stages."""
     folder = start_build(name, config, settings, steps)
     with progress:
-        executor = RayExecutor(settings.ray) if settings.executor == "ray" else LocalExecutor()
-        finished = Runner(settings, progress, executor).run(steps)
+        finished = Runner(settings, progress, _executor(settings, steps)).run(steps)
     return folder, finished
+
+
+def _executor(settings: RunSettings, steps: Sequence[Step]) -> Executor:
+    if settings.executor == "local":
+        return LocalExecutor()
+    known = [step.stage.name for step in steps if isinstance(step.stage, Map)]
+    for name in settings.ray.stages:
+        if name not in known:
+            raise ConfigError(f"run.ray.stages.{name}: Ray runs no such stage here", f"it runs {', '.join(known)}")
+    return RayExecutor(settings.ray)
 
 
 def start_build(name: str, config: BaseModel, settings: RunSettings, steps: Sequence[Step]) -> BuildFolder:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import orjson
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from contextrl_data.pipeline.executors.ray import RaySettings
 from contextrl_data.pipeline.stage import Stage, StageConfig
@@ -35,6 +35,16 @@ class RunSettings(StageConfig):
     """Share of rows that may fail at a stage before the build ends with exit code 1."""
     strict: bool = False
     """End with exit code 3 where the dataset fails its audit."""
+
+    @field_validator("root", mode="before")
+    @classmethod
+    def _a_folder(cls, root: Any) -> Any:
+        """`Path` would take `s3://bucket/runs` for a folder named `s3:`."""
+        if "://" in str(root):
+            raise ValueError(
+                "must be a folder that every worker sees; a store is renamed and locked, so no bucket will do"
+            )
+        return root
 
 
 @dataclass(frozen=True)

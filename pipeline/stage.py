@@ -162,6 +162,10 @@ class Map(Stage[C]):
     """Where a kept row comes out once, with its id, and only these columns are new or changed: then nothing else is
     written again. Empty: whole rows are written."""
 
+    def takes(self) -> Mapping[str, float]:
+        """What one worker takes of its node beside a core, by the names that Ray clusters use: `GPU`, `docker`."""
+        return {}
+
     @abstractmethod
     def process(self, row: Row) -> Outcome:
         """Judge one row. Raise `RowFailure` for a fault of the surroundings, `UserError` for a bad set-up."""

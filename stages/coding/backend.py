@@ -7,12 +7,13 @@ same, so that a build may begin on one machine and go on in a cluster.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
+from contextrl_data.pipeline.errors import RowFailure
 from contextrl_data.pipeline.stage import StageConfig
 from contextrl_data.stages.coding.daemon import connect, reap, swept
 from contextrl_data.stages.coding.kubernetes.cluster import Cluster, connect_cluster, swept_pods
@@ -99,14 +100,22 @@ class Sandboxed:
         self.backend = backend
         return self
 
+    def takes(self) -> Mapping[str, float]:
+        """A container on the worker's node; pods run elsewhere. See `Map.takes`."""
+        return {"docker": 1.0} if isinstance(self.backend, DockerBackend) else {}
+
 
 def connect_host(backend: DockerBackend | KubernetesBackend) -> Host:
     """Connect, and raise `SetupError` where sandboxes could not run.
 
-    On Kubernetes that includes a namespace whose pods would have a network.
+    On Kubernetes that includes a namespace whose pods would have a network. With Docker, what dead processes of this
+    machine left goes: on a Ray cluster nobody but the workers of a node could do that.
     """
     if not isinstance(backend, KubernetesBackend):
-        return connect()
+        client = connect()
+        with suppress(RowFailure):  # the first sandbox says what is wrong
+            reap(client)
+        return client
     cluster = connect_cluster(backend)
     try:
         ensure_policy(cluster)

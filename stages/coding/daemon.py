@@ -107,6 +107,7 @@ def swept() -> Iterator[None]:
             for _ in range(5):
                 if not reap_own(client):
                     break
+            reap(client)  # those of workers that Ray has killed
         client.close()
 
 

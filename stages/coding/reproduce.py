@@ -8,24 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from contextrl_data.stages.coding.asserted import checked, is_check, sides
 from contextrl_data.stages.coding.syntax import literal, parse
 
 LONGEST_VALUE = 300
 LONGEST_SNIPPET = 40
 """Lines."""
-
-_EQUAL = {
-    "assertEqual": 2,
-    "assertEquals": 2,
-    "assertListEqual": 2,
-    "assertDictEqual": 2,
-    "assertTupleEqual": 2,
-    "assertSetEqual": 2,
-    "assertSequenceEqual": 2,
-    "assertIs": 2,
-    "eq_": 2,
-}
-_TRUE = {"assertTrue": "True", "assertFalse": "False", "assertIsNone": "None"}
 
 
 @dataclass(frozen=True)
@@ -48,15 +36,6 @@ class Example:
     """Whether `expected` is an exception."""
 
 
-@dataclass(frozen=True)
-class _Check:
-    """What a test's statement checks."""
-
-    call: str
-    expected: str = ""
-    raises: bool = False
-
-
 def example_of(failure: Mapping[str, Any]) -> Example | None:
     """The failure as an example; None where there is nothing that can be said."""
     statement = failure.get("statement", "")
@@ -66,14 +45,14 @@ def example_of(failure: Mapping[str, Any]) -> Example | None:
         node = parse(statement).body[0]
     except SyntaxError:
         return None
-    check = _check(node)
+    check = checked(node)
     message = str(failure["message"]).strip()
     silent = "DID NOT RAISE" in message or message.endswith(" not raised")
     assertion = silent or (failure["type"] == "AssertionError" and not failure.get("deeper", False))
     error = "" if assertion else _error(failure["type"], message)
     actual, expected = "", check.expected
     if assertion:
-        actual, seen = _sides(message, node)
+        actual, seen = sides(message, node)
         expected = expected if _is_literal(expected) or _calls_library(expected) else seen or expected
         if silent:
             expected, actual = check.expected or _exception_name(message), "no exception"
@@ -127,80 +106,6 @@ def _private(call: str) -> bool:
     return "mock" in call.lower() or "monkeypatch" in call
 
 
-def _check(node: ast.stmt) -> _Check:
-    if isinstance(node, ast.Assert):
-        return _checked_expression(node.test)
-    if isinstance(node, ast.With):
-        return _checked_block(node)
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-        return _checked_call(node.value)
-    return _Check(ast.unparse(node))
-
-
-def _checked_expression(test: ast.expr) -> _Check:
-    if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq | ast.Is):
-        left, right = test.left, test.comparators[0]
-        if not _has_call(left) and _has_call(right):
-            left, right = right, left
-        return _Check(ast.unparse(left), ast.unparse(right))
-    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
-        return _Check(ast.unparse(test.operand), "a false value")
-    if isinstance(test, ast.Call) and ast.unparse(test.func) == "raises" and len(test.args) == 2:
-        body = test.args[1]
-        call = ast.unparse(body.body if isinstance(body, ast.Lambda) else body)
-        return _Check(call, ast.unparse(test.args[0]), raises=True)
-    return _Check(ast.unparse(test), "True")
-
-
-def _checked_block(node: ast.With) -> _Check:
-    context = node.items[0].context_expr
-    body = "\n".join(ast.unparse(part.test if isinstance(part, ast.Assert) else part) for part in node.body)
-    if isinstance(context, ast.Call) and ast.unparse(context.func).split(".")[-1] in {"raises", "assertRaises"}:
-        return _Check(body, ast.unparse(context.args[0]) if context.args else "", raises=True)
-    return _Check(ast.unparse(node))
-
-
-def _checked_call(call: ast.Call) -> _Check:
-    name = ast.unparse(call.func).split(".")[-1]
-    args = call.args
-    if name in _EQUAL and len(args) >= 2:
-        left, right = (args[1], args[0]) if not _has_call(args[0]) and _has_call(args[1]) else args[:2]
-        return _Check(ast.unparse(left), ast.unparse(right))
-    if name in _TRUE and args:
-        return _Check(ast.unparse(args[0]), _TRUE[name])
-    if name in {"assertRaises", "raises"} and len(args) >= 2:
-        inner = ast.Call(args[1], list(args[2:]), call.keywords)
-        return _Check(ast.unparse(inner), ast.unparse(args[0]), raises=True)
-    return _Check(ast.unparse(call))
-
-
-def _has_call(node: ast.expr) -> bool:
-    return any(isinstance(part, ast.Call | ast.Subscript | ast.Attribute) for part in ast.walk(node))
-
-
-def _sides(message: str, node: ast.stmt) -> tuple[str, str]:
-    """What came and what was expected, from the first line of an assertion's message."""
-    lines = message.splitlines()
-    first = next((line for line in lines if line.startswith("assert ")), lines[0] if lines else "")
-    try:
-        test = parse(first.removeprefix("assert ").strip(), mode="eval").body
-    except SyntaxError:
-        return "", ""
-    if not isinstance(test, ast.Compare) or len(test.ops) != 1:
-        return (ast.unparse(test), "") if isinstance(test, ast.Constant) else ("", "")
-    left, right = ast.unparse(test.left), ast.unparse(test.comparators[0])
-    if isinstance(test.ops[0], ast.NotEq) and not isinstance(node, ast.Assert):
-        ordered = node.value.args if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) else []
-        swapped = len(ordered) >= 2 and not _has_call(ordered[0]) and _has_call(ordered[1])
-        return (right, left) if swapped else (left, right)
-    if not isinstance(test.ops[0], ast.Eq | ast.Is):
-        return "", ""
-    source = node.test if isinstance(node, ast.Assert) else None
-    if isinstance(source, ast.Compare) and not _has_call(source.left) and _has_call(source.comparators[0]):
-        left, right = right, left
-    return left, right
-
-
 def _names(code: str) -> set[str]:
     try:
         tree = parse(code)
@@ -219,11 +124,6 @@ def _bound(code: str) -> set[str]:
     return found
 
 
-def _is_check(code: str) -> bool:
-    first = code.lstrip()
-    return first.startswith(("assert ", "assert(", "self.assert", "with pytest.raises", "with self.assert", "eq_("))
-
-
 def _snippet(failure: Mapping[str, Any], call: str) -> tuple[str, bool]:
     """The call with all that it needs before it, and whether that is truly all."""
     needed = _names(call)
@@ -234,7 +134,7 @@ def _snippet(failure: Mapping[str, Any], call: str) -> tuple[str, bool]:
             touches = (_bound(code) | _changed(code)) & needed
         except SyntaxError:
             continue
-        if touches and not _is_check(code):
+        if touches and not is_check(code):
             body.insert(0, code)
             needed |= _names(code)
     made = set().union(*(_bound(code) for code in body)) if body else set()

@@ -10,13 +10,10 @@ from __future__ import annotations
 import posixpath
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from pydantic import Field
+from typing import TYPE_CHECKING
 
 from contextrl_data.pipeline.errors import RowFailure
-from contextrl_data.pipeline.stage import StageConfig
+from contextrl_data.stages.coding.container import create_container
 from contextrl_data.stages.coding.daemon import (
     LABEL,
     OWNER_LABEL,
@@ -25,14 +22,14 @@ from contextrl_data.stages.coding.daemon import (
     owner,
     reap,
     remove_container,
-    stopping,
 )
 from contextrl_data.stages.coding.disk import DiskWatch
 from contextrl_data.stages.coding.environment import ENVIRONMENT
 from contextrl_data.stages.coding.faults import SandboxOver, UnusableTask
 from contextrl_data.stages.coding.image_disk import needed, note_use
+from contextrl_data.stages.coding.limits import KILLED, Result, SandboxConfig
 from contextrl_data.stages.coding.pull import fetch_image
-from contextrl_data.stages.coding.streams import State, pack, pack_in_folder, read_output, unpack_one
+from contextrl_data.stages.coding.streams import pack, pack_in_folder, read_output, unpack_one
 
 if TYPE_CHECKING:
     import docker
@@ -43,44 +40,8 @@ WITHOUT_WORKDIR = "chdir to cwd"
 STOPPED = "cannot exec in a stopped state"
 GOING_DOWN = "is not running"
 NOT_STARTED = "OCI runtime exec failed"
-KILLED = 128 + 9
 SECOND_TRY = 15  # seconds that an image must live at its second try
 LONGEST_ARGUMENT = 100_000  # Linux takes 128 KiB in one argument
-
-
-class SandboxConfig(StageConfig):
-    """Limits of one container."""
-
-    memory: str = Field(default="1g", pattern=r"^[1-9]\d*[bkmgBKMG]?$")
-    """Memory limit, swap included; a process that passes it is killed."""
-    pids: int = Field(default=256, ge=1)
-    """Most processes and threads at once."""
-    cpus: float = Field(default=1.0, gt=0)
-    """CPU cores that the container may use."""
-    output_bytes: int = Field(default=1_000_000, ge=1)
-    """Output kept of one command; a command that writes more ends the sandbox."""
-    file_bytes: int = Field(default=1 << 30, ge=1)
-    """Size of the largest file that can be written."""
-    disk_bytes: int = Field(default=4 << 30, ge=1)
-    """Most that a container may write to its disk in all; one that writes more ends."""
-    open_files: int = Field(default=4096, ge=1)
-    """Most open files of one process."""
-    ttl_seconds: int = Field(default=1800, ge=1)
-    """Life of a container at most, also when the process that started it dies."""
-    user: str = ""
-    """User that commands run as; empty takes the image's own."""
-    image_budget: str | None = Field(default=None, pattern=r"^[1-9]\d*(\.\d+)?[bkmgtBKMGT]?$", exclude=True)
-    """Most disk for all images that were built or pulled here, shared layers counted once, such as `100g`: after a pull
-    or a build, those used least recently are removed. None removes nothing."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a command left: its exit code (none unless it ended by itself) and its merged output."""
-
-    exit_code: int | None
-    output: str
-    state: State
 
 
 class Sandbox:
@@ -268,46 +229,10 @@ class Sandbox:
         note_use(self._client, self.image)
 
     def _create(self, auto_remove: bool = True) -> None:
-        if stopping.is_set():
-            raise RowFailure("stopped", "the build is being stopped")
         with charged_to_docker(f"starting {self.image}"):
-            self._container = self._api.create_container(
-                self.image,
-                # As the entrypoint: an image's own would swallow it.
-                entrypoint=["sleep"],
-                command=[str(self.config.ttl_seconds)],
-                environment=self._env,
-                labels=self._labels,
-                # The container's id otherwise, which would differ in every trajectory that shows it.
-                hostname="sandbox",
-                # Docker would make a missing folder here, and a wrong workdir go unnoticed.
-                working_dir="/",
-                stop_signal="SIGKILL",
-                user=self.config.user or None,
-                host_config=self._host_config(auto_remove),
-            )["Id"]
+            self._container = create_container(
+                self._api, self.image, self.config, self._labels, self._env, auto_remove=auto_remove
+            )
             self._api.start(self._container)
         self._watch = DiskWatch(self._api, self._container, self.config.disk_bytes)
         self._watch.start()
-
-    def _host_config(self, auto_remove: bool) -> Any:
-        from docker.types import LogConfig, Ulimit
-
-        limit = self.config
-        return self._api.create_host_config(
-            network_mode="none",
-            cap_drop=["ALL"],
-            security_opt=["no-new-privileges"],
-            mem_limit=limit.memory,
-            memswap_limit=limit.memory,
-            pids_limit=limit.pids,
-            nano_cpus=int(limit.cpus * 1e9),
-            ulimits=[
-                Ulimit(name="nofile", soft=limit.open_files, hard=limit.open_files),
-                Ulimit(name="fsize", soft=limit.file_bytes, hard=limit.file_bytes),
-                Ulimit(name="core", soft=0, hard=0),
-            ],
-            init=True,
-            auto_remove=auto_remove,
-            log_config=LogConfig(type="none"),
-        )

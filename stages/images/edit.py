@@ -13,7 +13,7 @@ from pydantic import Field
 from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Context, Drop, Keep, Map, Outcome, Row, StageConfig, seed_of
 from contextrl_data.stages.images.decode import BadImage, decode_rgb
-from contextrl_data.stages.images.editors import EditorConfig, EditRefused, load_editor
+from contextrl_data.stages.images.editors import DiffusersConfig, EditorConfig, EditRefused, load_editor
 from contextrl_data.stages.images.mine import pair_id
 from contextrl_data.stages.images.rows import IMAGE_CANDIDATE
 
@@ -52,6 +52,11 @@ class Edit(Map[EditConfig]):
     def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
         """`attempts` pictures a proposal."""
         return Outlook(rows * self.config.attempts)
+
+    def takes(self) -> Mapping[str, float]:
+        """A GPU, where the editor is a model of the worker's own that may use one."""
+        editor = self.config.editor
+        return {"GPU": 1.0} if isinstance(editor, DiffusersConfig) and editor.device != "cpu" else {}
 
     def fingerprint(self) -> str:
         """The editor's weights."""

@@ -10,7 +10,9 @@ import toy_pipeline as toy
 from rich.console import Console
 
 from contextrl_data.pipeline.build import builds, find_build, publish_files, read_build, run_build, start_build
-from contextrl_data.pipeline.errors import RunError
+from contextrl_data.pipeline.config import load
+from contextrl_data.pipeline.errors import ConfigError, RunError
+from contextrl_data.pipeline.executors.ray import Needs, RaySettings
 from contextrl_data.pipeline.plan import RunSettings
 from contextrl_data.pipeline.progress import Progress
 from contextrl_data.pipeline.status import show_status
@@ -39,6 +41,17 @@ def test_the_same_config_lands_in_the_same_folder(tmp_path: Path) -> None:
     assert find_build(tmp_path, None).path == other.path
     assert find_build(tmp_path, first.path.name) == find_build(tmp_path, str(first.path)) == first
     assert (first.path / "resolved.yaml").read_text() == "count: 1200\n"
+
+
+def test_where_to_run_is_checked_before_anything_runs(tmp_path: Path) -> None:
+    settings = RunSettings(root=tmp_path, executor="ray", ray=RaySettings(stages={"splt": Needs(gpu=1)}))
+    with pytest.raises(
+        ConfigError, match=r"run\.ray\.stages\.splt: Ray runs no such stage here .* it runs split, dear"
+    ):
+        run_build("toy", toy.LargestConfig(), settings, toy.steps(), Progress())
+    for bucket in ("s3://bucket/runs", "gs://bucket/runs"):
+        with pytest.raises(ConfigError, match=r"root.*must be a folder that every worker sees.* no bucket will do"):
+            load(RunSettings, None, [f"root={bucket}"])
 
 
 def test_status_of_a_finished_and_of_a_stopped_build(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import secrets
@@ -16,6 +15,7 @@ from typing import Any
 
 from contextrl_data.pipeline.errors import MissingExtra, RowFailure, SetupError
 from contextrl_data.stages.coding.daemon import owner, owner_is_dead, stopping
+from contextrl_data.stages.coding.kubernetes.answers import answer_of, charged_to_kubernetes, over_quota
 from contextrl_data.stages.coding.kubernetes.channel import Heard, connect_channels, converse, exec_url
 from contextrl_data.stages.coding.kubernetes.pod import CONTAINER, MANAGED, MANAGER, OWNER, OWNER_HASH, RUN
 from contextrl_data.stages.coding.kubernetes.settings import KubernetesBackend
@@ -69,11 +69,11 @@ class Cluster:
                     )
                 return
             except RowFailure as failure:
-                status, reason = _answer(failure)
+                status, reason = answer_of(failure)
                 if status == 409 and reason == "AlreadyExists":
                     return  # the answer to an earlier try was lost
                 # Conflict: two pods were counted against a quota at the same moment.
-                if not (status == 409 or _quota(failure)) or time.monotonic() >= deadline:
+                if not (status == 409 or over_quota(failure)) or time.monotonic() >= deadline:
                     raise
             time.sleep(1)
 
@@ -83,7 +83,7 @@ class Cluster:
             with charged_to_kubernetes(f"looking at pod {name}"):
                 return self.api.read_namespaced_pod(name, self.backend.namespace, _request_timeout=CALL_SECONDS)
         except RowFailure as failure:
-            if _answer(failure)[0] == 404:
+            if answer_of(failure)[0] == 404:
                 return None
             raise
 
@@ -106,7 +106,7 @@ class Cluster:
                     name, self.backend.namespace, grace_period_seconds=1, _request_timeout=CALL_SECONDS
                 )
         except RowFailure as failure:
-            if _answer(failure)[0] in (404, 409):
+            if answer_of(failure)[0] in (404, 409):
                 return False
             raise
         return True
@@ -182,31 +182,6 @@ def swept_pods(backend: KubernetesBackend) -> Iterator[None]:
         cluster.close()
 
 
-@contextmanager
-def charged_to_kubernetes(doing: str) -> Iterator[None]:
-    """Turn any fault of the cluster inside the block into a row failure; what no other row could do stops the run."""
-    from kubernetes.client import ApiException
-    from urllib3.exceptions import HTTPError
-
-    try:
-        yield
-    except ApiException as error:
-        failure = RowFailure("kubernetes", f"{doing}: {error.status} {_said(error)}")
-        failure.__cause__ = error
-        if error.status in (401, 403) and not _quota(failure):
-            raise SetupError(
-                f"the cluster forbids {doing} ({_said(error)})", "grant the Role in docs/cluster.md to this user"
-            ) from None
-        if error.status == 422 or (error.status == 404 and "namespaces" in _said(error)):
-            raise SetupError(
-                f"the cluster refuses {doing} ({_said(error)})", "correct the settings of backend"
-            ) from None
-        raise failure from error
-    except (HTTPError, OSError) as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0][:300]
-        raise RowFailure("kubernetes", f"{doing}: {said}") from error
-
-
 def new_name(run_id: str) -> str:
     """A pod's name; nobody else has it."""
     return f"contextrl-{re.sub('[^a-z0-9]+', '-', run_id.lower())[:20]}-{secrets.token_hex(8)}"
@@ -266,25 +241,3 @@ def _is_left(pod: Any) -> bool:
 
 def _hashed(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()[:32]
-
-
-def _answer(failure: RowFailure) -> tuple[int, str]:
-    """HTTP status and reason of the answer behind a failure."""
-    error = failure.__cause__
-    status = getattr(error, "status", None)
-    return (int(status) if isinstance(status, int) else 0), _field(error, "reason")
-
-
-def _quota(failure: RowFailure) -> bool:
-    return "exceeded quota" in failure.message
-
-
-def _said(error: Any) -> str:
-    return (" ".join(_field(error, "message").split()) or str(error.reason or ""))[:300]
-
-
-def _field(error: Any, name: str) -> str:
-    try:
-        return str(json.loads(getattr(error, "body", None) or "{}").get(name, ""))
-    except (ValueError, AttributeError):
-        return ""

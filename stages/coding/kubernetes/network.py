@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from contextrl_data.pipeline.errors import RowFailure, SetupError
+from contextrl_data.stages.coding.kubernetes.answers import charged_to_kubernetes
 from contextrl_data.stages.coding.kubernetes.channel import Heard
-from contextrl_data.stages.coding.kubernetes.cluster import CALL_SECONDS, Cluster, charged_to_kubernetes
+from contextrl_data.stages.coding.kubernetes.cluster import CALL_SECONDS, Cluster
 from contextrl_data.stages.coding.kubernetes.pod import MANAGED, MANAGER
 
 POLICY = "contextrl-data-no-network"

@@ -11,7 +11,7 @@ from contextrl_data.pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
     from contextrl_data.stages.coding.kubernetes.settings import KubernetesBackend
-    from contextrl_data.stages.coding.sandbox import SandboxConfig
+    from contextrl_data.stages.coding.limits import SandboxConfig
 
 MANAGED = "app.kubernetes.io/managed-by"
 MANAGER = "contextrl-data"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 from urllib.parse import quote_plus
 
 from contextrl_data.pipeline.errors import RowFailure
@@ -16,11 +15,8 @@ from contextrl_data.stages.coding.kubernetes.cluster import Cluster, marks, new_
 from contextrl_data.stages.coding.kubernetes.network import prove_no_network
 from contextrl_data.stages.coding.kubernetes.pod import pod_manifest
 from contextrl_data.stages.coding.kubernetes.status import End, end_of, has_started, why_pending
-from contextrl_data.stages.coding.sandbox import KILLED, Result
+from contextrl_data.stages.coding.limits import KILLED, Result, SandboxConfig
 from contextrl_data.stages.coding.streams import pack, pack_in_folder, unpack_one
-
-if TYPE_CHECKING:
-    from contextrl_data.stages.coding.sandbox import SandboxConfig
 
 LONGEST_IN_ADDRESS = 6_000
 """A command is part of the request's address, and proxies on the way bound that; a longer one goes in as a file."""

@@ -26,4 +26,4 @@ def load_editor(config: DiffusersConfig | HttpEditorConfig | UntrainedConfig) ->
     return DiffusersEditor(config) if isinstance(config, DiffusersConfig) else HttpEditor(config)
 
 
-__all__ = ["EditRefused", "Editor", "EditorConfig", "load_editor"]
+__all__ = ["DiffusersConfig", "EditRefused", "Editor", "EditorConfig", "load_editor"]

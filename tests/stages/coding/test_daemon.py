@@ -121,14 +121,17 @@ def test_a_sweep_takes_what_this_process_left_and_leaves_strangers(docker_client
         )
         return str(container.id)
 
-    dead = start(**{OWNER_LABEL: owner().replace(f"|{os.getpid()}|", "|999999|")})
+    nobody = owner().replace(f"|{os.getpid()}|", "|999999|")
+    dead = start(**{OWNER_LABEL: nobody})
     stranger = start(**{OWNER_LABEL: "another-machine|x|y|1|2"})
     try:
         with swept():
             assert dead not in {each.id for each in docker_client.containers.list(ignore_removed=True)}
             mine = start(**{OWNER_LABEL: owner()})
+            workers = start(**{OWNER_LABEL: nobody})  # of one that was killed meanwhile
         left = {each.id for each in docker_client.containers.list(ignore_removed=True)}
         assert mine not in left
+        assert workers not in left
         assert stranger in left
     finally:
         remove_container(docker_client, stranger)

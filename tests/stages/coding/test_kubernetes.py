@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,8 +158,8 @@ def test_labels_are_those_of_docker(
         stage.close()
         return found
 
-    here = outcomes(Evaluate(EvaluateConfig()))
-    there = outcomes(Evaluate(EvaluateConfig()).on(kube_backend))
+    with ThreadPoolExecutor(2) as pool:
+        here, there = pool.map(outcomes, [Evaluate(EvaluateConfig()), Evaluate(EvaluateConfig()).on(kube_backend)])
     assert there == here
     status = {name: outcome.rows[0]["status"] for name, outcome in there.items() if isinstance(outcome, Keep)}
     assert status == {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from contextrl_data.pipeline.errors import ConfigError, RowFailure
 from contextrl_data.pipeline.stage import Context, Keep, Outcome
 from contextrl_data.pipeline.store import StageFolder
 from contextrl_data.stages.coding.agent_models import ApiConfig
+from contextrl_data.stages.coding.kubernetes.settings import KubernetesBackend
 from contextrl_data.stages.coding.rollouts import Attempts, AttemptsConfig, RolloutConfig, Rollouts
 from contextrl_data.stages.coding.sandbox import connect
 from contextrl_data.stages.coding.scripted import ScriptedConfig
@@ -277,7 +279,10 @@ def test_a_missing_image_fails_the_attempt_and_never_drops_it(tmp_path: Path) ->
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_scripted_attempts_are_the_same_byte_for_byte(number: int, tmp_path: Path) -> None:
-    first, second = (json.dumps(kept(roll(RolloutConfig(), attempt(number), tmp_path))) for _ in range(2))
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(
+            lambda run: json.dumps(kept(roll(RolloutConfig(), attempt(number), tmp_path / run))), ["first", "second"]
+        )
     assert first == second
 
 
@@ -295,3 +300,9 @@ def test_a_scripted_attempt_that_gives_up_is_ended_by_the_limit(tmp_path: Path) 
     row = kept(roll(RolloutConfig(scripted=ScriptedConfig(give_up_share=1.0)), attempt(1), tmp_path))
     assert row["exit_status"] == "LimitsExceeded"
     assert row["patch"] != ""
+
+
+def test_a_stage_that_runs_containers_takes_a_place_for_one_of_its_node() -> None:
+    stage = Rollouts(RolloutConfig())
+    assert stage.takes() == {"docker": 1}
+    assert stage.on(KubernetesBackend(kind="kubernetes")).takes() == {}

@@ -236,8 +236,9 @@ def test_an_image_that_does_not_start_leaves_no_container(
 
 
 def test_a_container_that_is_killed_before_its_first_command_says_nothing_of_its_image(
-    docker_client: docker.DockerClient, base_image: str, run_id: str
+    docker_client: docker.DockerClient, base_image: str, run_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("contextrl_data.stages.coding.sandbox.SECOND_TRY", 2)  # it is waited for to the end
     with Sandbox(docker_client, base_image, SMALL, run_id) as sandbox:
         [container] = docker_client.containers.list(filters={"label": f"{LABEL}={run_id}"})
         container.kill()

@@ -255,3 +255,12 @@ def test_the_whole_way_with_a_pipeline_of_diffusers(tmp_path: Path) -> None:
     first, second = made(tmp_path / "a"), made(tmp_path / "b")
     assert first.manifest.digest == second.manifest.digest
     assert len(first.rows) == 8
+
+
+def test_an_editor_that_is_a_model_takes_a_gpu_of_its_node() -> None:
+    def takes(**editor: Any) -> dict[str, float]:
+        return dict(Edit(EditConfig.model_validate({"editor": editor})).takes())
+
+    assert takes(kind="diffusers", model="a/b") == {"GPU": 1}
+    assert takes(kind="diffusers", model="a/b", device="cpu") == {}
+    assert takes(kind="untrained") == {}
