@@ -33,6 +33,7 @@ SCRIPTS = (
     "dom.js",
     "data.js",
     "theme.js",
+    "audit.js",
     "overview.js",
     "review.js",
     "list.js",
