@@ -64,16 +64,20 @@ def _answerability(record: Record) -> str:
     return told
 
 
+def audit_line(record: Record) -> str:
+    """The audit's verdict in a few words; empty where no audit is on record."""
+    return verdict_line(record["audit"]) if "audit" in record else ""
+
+
 def _family(record: Record) -> ModuleType:
     return card_images if record.get("family") == "images" else card_coding
 
 
 def _facts(record: Record) -> list[tuple[str, str]]:
     splits = ", ".join(f"{prose(name)} {facts['rows']}" for name, facts in record["splits"].items())
-    audit = prose(verdict_line(record["audit"])) if "audit" in record else "not on record"
     found = [
         ("pairs (rows)", f"{record['rows']}: {splits}"),
-        ("audit", audit),
+        ("audit", prose(audit_line(record) or "not on record")),
         *_family(record).counted(record),
     ]
     if record.get("key"):

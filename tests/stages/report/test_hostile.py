@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from report_pages import Watched, audit_record, coding_pairs, image_pair_rows, shown
+from audit_records import audit_record
+from report_pages import Watched, coding_pairs, image_pair_rows, shown
 
 from contextrl_data.stages.report import Overview, write_report
 

@@ -7,10 +7,11 @@ import random
 from pathlib import Path
 
 import pytest
+from audit_records import audit_record
 from axe_playwright_python.sync_playwright import Axe
 from factories import pair_rows
 from playwright.sync_api import Browser
-from report_pages import Watched, audit_record, coding_pairs, image_pair_rows, shown
+from report_pages import Watched, coding_pairs, image_pair_rows, shown
 
 from contextrl_data.stages.report import Overview, write_report
 
