@@ -44,7 +44,16 @@ LOADING = """\
 from datasets import load_dataset
 
 pairs = load_dataset("{repo}", split="{split}")
-pairs[0]["image_pos"]  # a PIL image
+pair = pairs[0]
+pair["image_pos"]  # a PIL image
+```
+
+The prompt, and the two pictures that stand before it as options A and B, are built from the columns:
+
+```python
+from contextrl_data.stages.prompt import image_choice_prompt, option_images
+
+prompt, pictures, label = image_choice_prompt(pair), option_images(pair), pair["correct_option"]
 ```"""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from contextrl_data.stages import card_coding, card_images
-from contextrl_data.stages.audit.show import audit_section
+from contextrl_data.stages.audit.show import audit_section, verdict_line
 from contextrl_data.stages.facts import BENCHMARK_MARK
 from contextrl_data.stages.markdown import PLACE_OF_REPO, code, one_line, prose
 from contextrl_data.stages.markdown import markdown_table as _table
@@ -64,13 +64,22 @@ def _answerability(record: Record) -> str:
     return told
 
 
+def audit_line(record: Record) -> str:
+    """The audit's verdict in a few words; empty where no audit is on record."""
+    return verdict_line(record["audit"]) if "audit" in record else ""
+
+
 def _family(record: Record) -> ModuleType:
     return card_images if record.get("family") == "images" else card_coding
 
 
 def _facts(record: Record) -> list[tuple[str, str]]:
     splits = ", ".join(f"{prose(name)} {facts['rows']}" for name, facts in record["splits"].items())
-    found = [("pairs (rows)", f"{record['rows']}: {splits}"), *_family(record).counted(record)]
+    found = [
+        ("pairs (rows)", f"{record['rows']}: {splits}"),
+        ("audit", prose(audit_line(record) or "not on record")),
+        *_family(record).counted(record),
+    ]
     if record.get("key"):
         found.append(("dataset key", f"`{record['key']}` (tag `data-{record['key']}` where it is published)"))
     return found
@@ -122,15 +131,17 @@ def _funnel(funnel: Sequence[Record]) -> str:
 
 
 def _baselines(record: Record) -> str:
+    splits = record["splits"].items()
+    parts = [(name, facts["baselines"]) for name, facts in splits] if len(splits) > 1 else []  # one split is all
     rows = [
         [prose(split), prose(one["name"]), f"{one['accuracy']:.3f}", f"{one['low']:.3f} to {one['high']:.3f}", one["n"]]
-        for split, results in [("all", record["baselines"])]
-        + [(name, facts["baselines"]) for name, facts in record["splits"].items()]
+        for split, results in [("all", record["baselines"]), *parts]
         for one in results
     ]
+    more = " The audit below tries more." if "audit" in record else ""
     return (
-        "Guessers that do not read, and how often each picks C+ (a tie counts one half), with a 95 % Wilson "
-        "interval. An interval that contains 0.5 is chance.\n\n"
+        "The guessers that selection balances, and how often each picks C+ (a tie counts one half), with a 95 % Wilson "
+        f"interval. An interval that contains 0.5 is chance.{more}\n\n"
         + _table(["split", "baseline", "accuracy", "95 % interval", "pairs"], rows)
     )
 
@@ -157,6 +168,8 @@ def limits(record: Record, shown: Callable[[Any], str] = str) -> list[str]:
         found.append(f"{unsure} of {total} rows are UNCERTAIN: nobody has reviewed them.")
     if unchecked := sum(count for _, outcome, count in record["checks"] if outcome == "not checked"):
         found.append(f"{unchecked} checks could not be run.")
+    if record.get("audit") and not record["audit"]["passed"]:
+        found.append(f"The audit failed: {', '.join(shown(name) for name in record['audit']['reasons'])}.")
     for part, results in [("the whole set", record["baselines"])] + [
         (f"`{shown(name)}`", facts["baselines"]) for name, facts in record["splits"].items()
     ]:
@@ -180,7 +193,10 @@ def _settings(config: Record) -> str:
         return "Not on record."
     text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True).rstrip()
     fence = "`" * max(3, 1 + max((len(run) for run in _backticks(text)), default=0))
-    return f"Everything that was set, seeds included:\n\n{fence}yaml\n{text}\n{fence}"
+    return (
+        f"<details><summary>Everything that was set, seeds included ({text.count(chr(10)) + 1} lines)</summary>\n\n"
+        f"{fence}yaml\n{text}\n{fence}\n\n</details>"
+    )
 
 
 def _own_citation(record: Record) -> str:

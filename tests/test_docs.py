@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
+from view_sets import write_image_set
 
 from contextrl_data.pipeline import config as configs
 from contextrl_data.pipeline.cli import app
@@ -106,10 +111,66 @@ def run(*words: str, cwd: Path = ROOT) -> str:
     return done.stdout
 
 
-def test_what_follows_a_build_runs_as_the_readme_says(dataset: Path) -> None:
-    root = dataset.parent.parent
-    assert "export" in run("status", "--root", str(root))
-    assert "report:" in run("report", "--root", str(root))
+ELSEWHERE = {
+    r"build (coding|images)(?!.*(--plan|trajectories)).*": "tests/stages/{}/test_build.py",  # Docker, or minutes
+    r"build coding .*FILE_OR_FOLDER": "tests/stages/coding/test_trajectories_build.py",  # both, in every format
+    r"audit org/name .*": "tests/stages/audit/test_bad_input.py",  # the Hub, told apart from what is on the disk
+    r"publish (?!.*--dry-run).*": "tests/stages/publish/test_publish.py",  # against a Hub on loopback
+    r"tasks .*": "tests/stages/coding/test_tasks_docker.py",  # a build that ran in Docker
+    r"train .*": "tests/stages/train/test_cli.py",
+    r"probe .*": "tests/stages/train/test_probe.py",
+    r"compare .*": "tests/stages/train/test_compare.py",
+}
+"""Commands that need more than this machine's disk -> the file whose tests run them, on small models and sets."""
+
+
+def runnable() -> list[str]:
+    """Every command of the documentation that needs no Docker, model or Hub, once."""
+    lines = dict.fromkeys(line.removeprefix("contextrl-data ") for _, line in commands())
+    return [line for line in lines if not any(re.fullmatch(shape, line) for shape in ELSEWHERE)]
+
+
+@pytest.fixture(scope="module")
+def desk(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which everything lies that the documentation's commands name."""
+    folder = tmp_path_factory.mktemp("desk")
+    (folder / "data/runs").mkdir(parents=True)
+    shutil.copytree(dataset.parent.parent, folder / "data/runs", dirs_exist_ok=True)
+    build = next((folder / "data/runs").glob("coding-*/dataset")).parent
+    for name in ("coding-<key>", "coding-KEY", "coding-0123456789abcdef"):
+        (folder / "data/runs" / name).symlink_to(build)
+    for name in ("pairs", "my-dataset", "DATASET"):
+        (folder / name).symlink_to(build / "dataset")
+    for name in ("images", "my-images"):
+        write_image_set(folder / name)
+    shutil.copytree(ROOT / "data/samples", folder / "data/samples")
+    shutil.copy(ROOT / SAMPLE, folder / "my_runs.jsonl")
+    (folder / "review.jsonl").write_text("")
+    words = [f"word_{n}" for n in range(30)]
+    theirs = [
+        {"prompt": "q", "response": words[n], "meta": {"patch": words[n]}, "chosen": words[:n], "rejected": words[n:]}
+        | {"label": "AB"[n % 2], "licence": "MIT"}
+        for n in range(1, 29)
+    ]
+    (folder / "pairs.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in theirs))
+    return folder
+
+
+@pytest.mark.parametrize("line", runnable())
+def test_every_command_runs_as_it_is_written(line: str, desk: Path) -> None:
+    words = shlex.split(line)
+    if "--out" in words:  # two pages may write the same folder
+        shutil.rmtree(desk / words[words.index("--out") + 1], ignore_errors=True)
+    with chdir(desk):
+        done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0 or (line == "doctor" and done.exit_code == 1), done.output
+
+
+def test_what_does_not_run_here_runs_in_a_test_of_its_own() -> None:
+    assert len(runnable()) > 25
+    for shape, file in ELSEWHERE.items():
+        for name in ("coding", "images"):
+            assert (ROOT / file.format(name)).is_file(), shape
 
 
 def test_a_build_of_existing_runs_has_no_tasks_to_write(dataset: Path) -> None:

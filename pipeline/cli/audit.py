@@ -8,14 +8,19 @@ from typing import Annotated
 import typer
 
 from contextrl_data.pipeline import config as configs
-from contextrl_data.pipeline.cli.app import SetOption, app
+from contextrl_data.pipeline.cli.app import app
 from contextrl_data.pipeline.console import console
 
 
 @app.command(rich_help_panel="Judge and hand on")
 def audit(
-    dataset: Annotated[str, typer.Argument(help="A folder, a .parquet or .jsonl file, or a Hub id.")],
-    settings: SetOption = None,
+    dataset: Annotated[str, typer.Argument(help="A folder, a build's folder, a .parquet or .jsonl file, or a Hub id.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", "-s", help="Change one setting: `--set columns.answer=patch`. Repeatable.", metavar="A.B=VALUE"
+        ),
+    ] = None,
     config: Annotated[str | None, typer.Option("--config", "-c", help="A YAML file.", metavar="FILE")] = None,
     json: Annotated[
         Path | None, typer.Option("--json", help="Write everything that was measured to this file.")

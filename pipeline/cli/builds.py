@@ -142,7 +142,7 @@ def report(
     max_size: Annotated[int, typer.Option("--max-size", min=1, help="Stop at so many megabytes.")] = 95,
     root: RootOption = DEFAULT_ROOT,
 ) -> None:
-    """Write one self-contained HTML page: the funnel, the blind baselines, and all pairs side by side.
+    """Write one self-contained HTML page: the audit, the funnel, and all pairs side by side.
 
     Pairs that the judge was not sure of can be given a verdict there; the page saves review.jsonl for the next build.
 

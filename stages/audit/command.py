@@ -10,6 +10,7 @@ from rich.console import Console
 from contextrl_data.pipeline.errors import InputError
 from contextrl_data.pipeline.store import write_atomic
 from contextrl_data.stages.audit.config import AuditConfig
+from contextrl_data.stages.audit.reading import dataset_folder
 from contextrl_data.stages.audit.result import AuditResult
 from contextrl_data.stages.audit.run import audit_dataset
 from contextrl_data.stages.audit.show import show
@@ -34,15 +35,16 @@ def audit_command(
         UserError: the dataset cannot be audited, or there is no card of ours to write into.
     """
     folder = _our_folder(dataset) if card else None
+    if json_file is not None:
+        _make_room(json_file)  # before the work, not after it
     result = audit_dataset(dataset, config)
     show(result, console)
     if json_file is not None:
         packed = orjson.dumps(result.record(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
         try:
-            json_file.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(json_file, packed)
         except OSError as error:
-            raise InputError(f"cannot write {json_file}: {error.strerror}", "give --json another path") from error
+            raise _unwritable(json_file, error) from error
         console.print(f"written to {json_file}", soft_wrap=True, highlight=False, markup=False)
     if folder is not None:
         write_into_card(folder, result)
@@ -63,8 +65,19 @@ def write_into_card(folder: Path, result: AuditResult) -> None:
     write_card(folder)
 
 
+def _make_room(json_file: Path) -> None:
+    try:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(json_file, error) from error
+
+
+def _unwritable(json_file: Path, error: OSError) -> InputError:
+    return InputError(f"cannot write {json_file}: {error.strerror}", "give --json another path")
+
+
 def _our_folder(dataset: str) -> Path:
-    folder = Path(dataset).expanduser()
+    folder = dataset_folder(Path(dataset).expanduser())
     if not (folder / PROVENANCE).is_file():
         raise InputError(
             f"--write-card needs a dataset folder of contextrl-data, and {dataset} has no {PROVENANCE}",

@@ -51,6 +51,8 @@ class ColumnMap:
 
     def __init__(self, columns: Columns, opened: Opened) -> None:
         self.columns, self.base, self._there = columns, opened.base, opened.columns
+        if not self._there:
+            raise InputError(f"{opened.name} holds no row", "name a dataset with pairs")
         for name in columns.model_fields_set:
             value = getattr(columns, name)
             for wanted in value if isinstance(value, list) else [value]:
@@ -99,6 +101,13 @@ class ColumnMap:
             return self._pair(row, split, number)
         except RecursionError:  # lists in lists in lists, as nobody writes a context
             return None
+
+    def lacking(self, row: Row) -> str:
+        """Which parts of a pair a row has not, with the columns that were looked at."""
+        names = ["answer", *(f"{kind}_{side}" for kind in self.kinds for side in ("pos", "neg"))]
+        empty = [name for name in names if value_at(row, getattr(self.columns, name)) in (None, "", [])]
+        told = [f"{name} (column {getattr(self.columns, name)!r})" for name in empty]
+        return ", ".join(told) or "a readable form"
 
     def _pair(self, row: Row, split: str, number: int) -> Pair | None:
         parts = {kind: both for kind in self.kinds if (both := self._both(row, kind)) is not None}
@@ -195,4 +204,4 @@ def shown_first(value: Any, column: str) -> bool | None:
 
 
 def _named(columns: list[str]) -> str:
-    return ", ".join(columns[:40]) + (", ..." if len(columns) > 40 else "") if columns else "no columns"
+    return ", ".join(columns[:40]) + (", ..." if len(columns) > 40 else "")

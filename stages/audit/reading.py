@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,8 +19,12 @@ from contextrl_data.stages.audit.config import AuditConfig
 from contextrl_data.stages.inside import is_inside
 from contextrl_data.stages.lines import LONGEST_LINE, split_lines
 
+SILENCE = 20.0
+"""Seconds without an answer after which the Hub counts as not there."""
 BATCH = 50
 """Rows that are read and measured at once: contexts are heavy."""
+PROVENANCE = "provenance.json"
+"""The record of a dataset of ours."""
 _SHARD = re.compile(r"^(.+?)-\d{5}-of-\d{5}(?:-\w+)?$")
 _KNOWN = re.compile(r"^(train|validation|valid|val|dev|test|probe|eval)(?:[-_.].*)?$")
 _HUB = re.compile(r"^[\w-][\w.-]*(/[\w-][\w.-]*)?$")
@@ -57,7 +62,7 @@ def open_dataset(name: str, config: AuditConfig) -> Opened:
     Raises:
         InputError: it is not there, cannot be read, or has none of the splits that were asked for.
     """
-    path = Path(name).expanduser()
+    path = dataset_folder(Path(name).expanduser())
     if path.is_file():
         opened = Opened(name, [_file(path)], path.parent)
     elif (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file():
@@ -77,6 +82,11 @@ def open_dataset(name: str, config: AuditConfig) -> Opened:
             )
         opened = Opened(name, [part for part in opened.parts if part.split in config.splits], opened.base)
     return opened
+
+
+def dataset_folder(path: Path) -> Path:
+    """The dataset in a build's folder; any other path as it is."""
+    return path / "dataset" if (path / "dataset" / PROVENANCE).is_file() else path
 
 
 def split_of(path: Path) -> str:
@@ -101,7 +111,7 @@ def _files(folder: Path) -> list[Path]:
 def _listed(folder: Path) -> list[Path]:
     """The files of a dataset of ours: beside them a folder may hold views, which are the same pairs again."""
     try:
-        record = orjson.loads((folder / "provenance.json").read_bytes())
+        record = orjson.loads((folder / PROVENANCE).read_bytes())
         names = [str(file["id"]) for file in record["files"]]
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError):
         return []
@@ -109,7 +119,7 @@ def _listed(folder: Path) -> list[Path]:
         raise InputError(f"the record names a file outside the dataset: {outside[0]}", "export the dataset again")
     files = [folder / name for name in names]
     if missing := [file for file in files if not file.is_file()]:
-        raise InputError(f"{missing[0]} is missing, and provenance.json lists it", "export the dataset again")
+        raise InputError(f"{missing[0]} is missing, and {PROVENANCE} lists it", "export the dataset again")
     return files
 
 
@@ -195,14 +205,45 @@ def _saved(path: Path) -> list[Part]:
 def _hub(name: str, config: AuditConfig) -> list[Part]:
     from datasets import load_dataset
 
+    silent = _why_silent(name, config)
     try:
-        loaded = load_dataset(name, config.name, revision=config.revision)
+        with _cache_alone() if silent else nullcontext():
+            loaded = load_dataset(name, config.name, revision=config.revision)
     except Exception as error:  # the Hub, the network, the cache: the user can mend all of it
+        reason = f"the Hub does not answer ({silent})" if silent else first_line(error)
         raise InputError(
-            f"{name} is no local file or folder, and cannot be loaded from the Hub: {first_line(error)}",
+            f"{name} is no local file or folder, and cannot be loaded from the Hub: {reason}",
             "check the name, the network, and HF_TOKEN for a private dataset",
         ) from error
     return _loaded(loaded)
+
+
+def _why_silent(name: str, config: AuditConfig) -> str:
+    """Why the Hub cannot be asked; nothing where it answers, be it with a no. `load_dataset` would ask for half a minute."""
+    from httpx import TransportError
+    from huggingface_hub import HfApi
+
+    try:
+        HfApi().dataset_info(name, revision=config.revision, timeout=SILENCE)
+    except (TransportError, ConnectionError) as error:
+        return type(error).__name__
+    except Exception:  # no such set, no right to it: `load_dataset` says it better
+        return ""
+    return ""
+
+
+@contextmanager
+def _cache_alone() -> Iterator[None]:
+    """Within it `datasets` takes a Hub's dataset from its cache at once, or says that it is not there."""
+    from datasets import config
+    from huggingface_hub import constants
+
+    before = config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE
+    config.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE = before
 
 
 def _loaded(loaded: Any) -> list[Part]:

@@ -47,11 +47,11 @@ def audit_dataset(name: str, config: AuditConfig) -> AuditResult:
     rows = list(_measured(reader.batches(), benchmark, config.workers))
     if not rows:
         whole = (
-            "no row" if not reader.broken else f"{len(reader.broken)} rows, but none has an answer and both contexts"
+            f"{len(reader.broken)} rows, but none is a pair: the first lacks {reader.lacks}"
+            if reader.broken
+            else "no row"
         )
-        raise InputError(
-            f"{name} holds {whole}", "name a dataset with pairs, or mend --set columns.answer=... and others"
-        )
+        raise InputError(f"{name} holds {whole}", "name a dataset with pairs, or mend --set columns.NAME=COLUMN")
     return _judge(name, rows, columns, config, reader.broken)
 
 
@@ -61,6 +61,8 @@ class _Reader:
     def __init__(self, opened: Opened, columns: ColumnMap, config: AuditConfig) -> None:
         self.opened, self.columns, self.config = opened, columns, config
         self.broken: list[str] = []
+        self.lacks = ""
+        """What the first row that is no pair lacks."""
 
     def batches(self) -> Iterator[list[Pair]]:
         number, taken = 0, Counter[str]()
@@ -72,6 +74,7 @@ class _Reader:
                     pair = self.columns.pair(row, part.split, number)
                     if pair is None:
                         self.broken.append(f"row {number}")
+                        self.lacks = self.lacks or self.columns.lacking(row)
                         continue
                     taken[pair.split] += 1
                     if self.config.limit is None or taken[pair.split] <= self.config.limit:

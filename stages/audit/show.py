@@ -48,7 +48,7 @@ def show(result: AuditResult, console: Console) -> None:
     for name in ("blind guesser", "accuracy", "95 % interval", "pairs", "p (Holm)", "at chance"):
         table.add_column(name, justify="left" if name == "blind guesser" else "right", no_wrap=True)
     for guess in result.guesses:
-        table.add_row(guess.name, *_numbers(guess), _at_chance(guess, result.ignored))
+        table.add_row(guess.name, *_numbers(guess), _told_verdict(guess, result.ignored))
     console.print(table)
     for guess in result.guesses:
         if guess.note:
@@ -67,11 +67,16 @@ def show(result: AuditResult, console: Console) -> None:
 def _numbers(guess: Guess) -> list[str]:
     if guess.accuracy is None:
         return ["-", "-", "0", "-"]
-    p = "-" if guess.p_adjusted is None else f"{guess.p_adjusted:.2g}" if guess.p_adjusted < 0.995 else "1"
-    return [f"{guess.accuracy:.3f}", f"{guess.low:.3f}-{guess.high:.3f}", f"{guess.n:,}", p]
+    return [f"{guess.accuracy:.3f}", f"{guess.low:.3f}-{guess.high:.3f}", f"{guess.n:,}", _p(guess.p_adjusted)]
 
 
-def _at_chance(guess: Guess, ignored: Sequence[str]) -> Any:
+def _p(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return "< 0.001" if value < 0.001 else f"{value:.2g}" if value < 0.995 else "1"
+
+
+def _told_verdict(guess: Guess, ignored: Sequence[str]) -> Any:
     from rich.text import Text
 
     if guess.verdict == "not measured":
@@ -96,6 +101,53 @@ def _balance_lines(balance: Sequence[Record]) -> list[str]:
     return [f"C+ is shown first, share of rows: {', '.join(told)}"]
 
 
+def verdict_line(record: Record) -> str:
+    """The verdict in a few words, as text; reasons are names of checks, never of rows."""
+    verdict = "passed" if record["passed"] else f"failed: {', '.join(record['reasons'])}"
+    return "; ".join([verdict, _at_chance(record), *_warnings(record)])
+
+
+def _warnings(record: Record) -> list[str]:
+    found = [one for one in record["findings"] if one["level"] == "warn" and one["check"] not in record["ignored"]]
+    return [str(one["message"]) for one in found]
+
+
+def _at_chance(record: Record) -> str:
+    measured = [one for one in record["guesses"] if one["verdict"] != "not measured"]
+    chance = sum(one["verdict"] == "chance" for one in measured)
+    ignored = f"; told to ignore: {', '.join(record['ignored'])}" if record["ignored"] else ""
+    return f"{chance} of {len(measured)} blind guessers at chance{ignored}"
+
+
+def audit_page(record: Record) -> dict[str, Any]:
+    """The audit for the report's page: guessers told what they do, findings as text."""
+    return {
+        "passed": record["passed"],
+        "reasons": record["reasons"],
+        "summary": _at_chance(record),
+        "warnings": _warnings(record),
+        "lead": _lead(record),
+        "guesses": [{**one, "what": WHAT.get(one["name"], "")} for one in record["guesses"]],
+        "splits": record["split_guesses"],
+        "findings": [
+            {"level": _level(one, record["ignored"]), "text": _told(Finding(**one))} for one in record["findings"]
+        ],
+        "notes": [*_balance_lines(record["balance"]), *record["notes"]],
+    }
+
+
+def _level(finding: Record, ignored: Sequence[str]) -> str:
+    return "ignored" if finding["check"] in ignored else str(finding["level"])
+
+
+def _lead(record: Record) -> str:
+    return (
+        f"{record['rows']:,} rows, {record['pairs']:,} undirected pairs, {record['clusters']:,} independent clusters. "
+        f"Intervals count clusters, not rows. A guesser is off chance where its p-value, adjusted by Holm's rule over "
+        f"all guessers, is below {record['alpha']:g}: on a clean set any alarm at all is that improbable."
+    )
+
+
 def audit_section(record: Record) -> str:
     """The audit as Markdown, from its record in `provenance.json`."""
     verdict = "passed" if record["passed"] else f"**failed**: {', '.join(record['reasons'])}"
@@ -107,13 +159,10 @@ def audit_section(record: Record) -> str:
         lines.append(
             f"| {one['name']} | {WHAT.get(one['name'], '')} | {' | '.join(numbers)} | {one['verdict']}{note} |"
         )
-    found = [f"- {one['level']}: {_excerpt(_told(Finding(**one)))}" for one in record["findings"]]
+    found = [f"- {_level(one, record['ignored'])}: {_excerpt(_told(Finding(**one)))}" for one in record["findings"]]
     parts = [
-        f"`contextrl-data audit` of {record['rows']:,} rows, {record['pairs']:,} undirected pairs and "
-        f"{record['clusters']:,} independent clusters: {verdict}.",
+        f"`contextrl-data audit`: {verdict}. {_lead(record)}",
         "\n".join(lines),
-        "Intervals count clusters, not rows. A guesser is off chance where its p-value, adjusted by Holm's rule over "
-        f"all guessers, is below {record['alpha']:g}: on a clean set any alarm at all is that improbable.",
         "\n".join(found) if found else "No duplicates, nothing of the given benchmark lists, no missing licences.",
         *_balance_lines(record["balance"]),
         *map(prose, record["notes"]),

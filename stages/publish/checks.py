@@ -10,6 +10,7 @@ import yaml
 
 from contextrl_data.pipeline.errors import InputError
 from contextrl_data.stages.card import CARD, PROVENANCE
+from contextrl_data.stages.card_text import audit_line
 from contextrl_data.stages.publish.contents import Contents
 from contextrl_data.stages.publish.licences import KINDS, Licences, read_licences
 from contextrl_data.stages.publish.secrets import Scan, read_allowed, scan_texts
@@ -23,6 +24,7 @@ _SECTIONS = {
     "how to load it": "## Load it",
     "the funnel": "## Funnel",
     "the blind baselines": "## Can a blind reader",
+    "the audit": "## Audit",
     "the sources": "## Sources",
     "the citation": "## Citation",
 }
@@ -34,6 +36,8 @@ class Report:
 
     licences: Licences
     scan: Scan
+    audit: str
+    """What the audit on record says, in one line."""
     card_lacks: list[str]
     accepted: frozenset[str]
     refusal: InputError | None
@@ -55,6 +59,7 @@ class Report:
         found += [f"  {shown(leak.row)}  {leak.column}  {leak.kind}  mark {leak.mark}" for leak in scan.leaks[:SHOWN]]
         if len(scan.leaks) > SHOWN:
             found.append(f"  and {len(scan.leaks) - SHOWN} more; by kind: {_by_kind(scan)}")
+        found.append(f"audit: {shown(self.audit)}")
         found.append("card: complete" if not self.card_lacks else f"card: lacks {', '.join(self.card_lacks)}")
         return found
 
@@ -74,7 +79,13 @@ def check_contents(
     broken, lacks = _card_gaps(contents)
     accepted = frozenset(accept_licences)
     refusal = _card_refusal(broken) or _secrets_refusal(scan) or _licence_refusal(licences, accepted)
-    return Report(licences, scan, [*broken, *lacks], accepted, refusal)
+    return Report(licences, scan, _audit(contents), [*broken, *lacks], accepted, refusal)
+
+
+def _audit(contents: Contents) -> str:
+    """A dataset that failed may be published: its card says so, and so does this line before anything is sent."""
+    found = audit_line(contents.record)
+    return found or f"not on record: contextrl-data audit {contents.folder} --write-card"
 
 
 def _all_texts(contents: Contents) -> Iterator[Text]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from contextrl_data.stages.audit.show import audit_page
 from contextrl_data.stages.card_text import limits
 
 
@@ -17,8 +18,8 @@ class Overview:
 
     title: str
     funnel: Sequence[Mapping[str, Any]] = ()
-    audit: Sequence[Mapping[str, Any]] = ()
-    """Blind baselines: name, accuracy, low, high, n; `split` where it is not the whole set."""
+    baselines: Sequence[Mapping[str, Any]] = ()
+    """Blind baselines that selection balances: name, accuracy, low, high, n; `split` where it is not the whole set."""
     config: Mapping[str, Any] = field(default_factory=dict)
     tiles: Sequence[tuple[str, object]] = ()
     """Names and figures for the first row of the page."""
@@ -30,6 +31,8 @@ class Overview:
     """Distinct pictures in it, at most: they share the room that the page has."""
     parts: Sequence[Mapping[str, Any]] = ()
     """Pairs by domain and method: domain, method, sound, selected."""
+    audit: Mapping[str, Any] | None = None
+    """What `contextrl-data audit` found, as on the dataset's record; None where none is on record."""
 
     def head(self, shown: int) -> dict[str, Any]:
         """As the page's script reads it."""
@@ -37,7 +40,8 @@ class Overview:
         return {
             "title": self.title,
             "funnel": list(self.funnel),
-            "audit": list(self.audit),
+            "audit": audit_page(self.audit) if self.audit else None,
+            "baselines": list(self.baselines),
             "parts": list(self.parts),
             "config": settings,
             "tiles": [[name, value] for name, value in self.tiles],
@@ -54,13 +58,15 @@ def overview_of(record: Mapping[str, Any]) -> Overview:
     repositories = [name for name in record["counts"].get("repo", {}) if name]
     if repositories:
         tiles.append(("repository" if len(repositories) == 1 else "repositories", len(repositories)))
-    audit = [dict(one) for one in record["baselines"]]
+    baselines = [dict(one) for one in record["baselines"]]
     for split, facts in record["splits"].items():
-        audit += [{**one, "split": split} for one in facts.get("baselines", ())]
+        if len(record["splits"]) > 1:  # the only split is the whole set
+            baselines += [{**one, "split": split} for one in facts.get("baselines", ())]
     return Overview(
         title=record["title"],
         funnel=record["funnel"],
-        audit=audit,
+        baselines=baselines,
+        audit=record.get("audit"),
         parts=[part for line in record["funnel"] for part in line.get("parts", ())],
         config=record["config"],
         tiles=tiles,

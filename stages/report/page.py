@@ -19,8 +19,8 @@ from typing import Any
 
 import orjson
 
+from contextrl_data.pipeline.errors import SetupError
 from contextrl_data.pipeline.stage import Row
-from contextrl_data.pipeline.store import disk_error
 from contextrl_data.stages.report.overview import Overview
 from contextrl_data.stages.report.packing import Pack, columns_of, element, packed
 from contextrl_data.stages.report.pictures import budget_of
@@ -33,6 +33,7 @@ SCRIPTS = (
     "dom.js",
     "data.js",
     "theme.js",
+    "audit.js",
     "overview.js",
     "review.js",
     "list.js",
@@ -67,7 +68,9 @@ def write_report(path: Path, pairs: Iterable[Row], overview: Overview, max_bytes
                 out.write("</body>\n</html>\n")
         part.replace(path)
     except OSError as error:
-        raise disk_error(path, error) from error
+        raise SetupError(
+            f"cannot write {path}: {error.strerror or error}", "free space or permissions there, or choose with --out"
+        ) from error
     finally:
         part.unlink(missing_ok=True)
     return len(pack.index)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import random
 import re
 import shutil
@@ -57,7 +58,8 @@ def main() -> None:
         chromium = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         print(f"{len(runs)} runs, median {statistics.median(map(length, runs)):,.0f} characters after the cut")
-        print("| pairs (rows) | shown | written in | file | answers | pair | loaded | walk | search |")
+        print(f"load {os.getloadavg()[0]:.1f}")
+        print("| pairs (rows) | shown | written in (processor) | file | answers | pair | loaded | walk | search |")
         print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
         target, bound = asked.keep or Path(folder), asked.max_size * 1_000_000
         for count in asked.coding:
@@ -73,9 +75,11 @@ def measure(
     browser: Browser, path: Path, name: str, rows: Iterator[Row], total: int, pictures: int, max_bytes: int
 ) -> None:
     """Write one page, open it, and print one line of the table."""
-    begun = time.perf_counter()
-    shown = write_report(path, rows, Overview(name, total=total, pictures=pictures), max_bytes)
-    written = time.perf_counter() - begun
+    timed = Timed(rows)
+    begun, worked = time.perf_counter(), time.process_time()
+    shown = write_report(path, timed, Overview(name, total=total, pictures=pictures), max_bytes)
+    written = time.perf_counter() - begun - timed.seconds
+    worked = time.process_time() - worked - timed.worked
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     problems: list[str] = []
     page.on("console", lambda message: problems.append(message.text))
@@ -96,7 +100,27 @@ def measure(
     assert not problems, problems
     figures = [f"{answers:.2f} s", f"{pair:.2f} s", f"{loaded:.2f} s", f"{walk:.0f} ms", f"{search:.0f} ms"]
     size = f"{path.stat().st_size / 1e6:.1f} MB"
-    print(f"| {name} ({total:,}) | {shown:,} | {written:.0f} s | {size} | " + " | ".join(figures) + " |", flush=True)
+    spent = f"{written:.0f} s ({worked:.0f} s)"
+    print(f"| {name} ({total:,}) | {shown:,} | {spent} | {size} | " + " | ".join(figures) + " |", flush=True)
+
+
+class Timed:
+    """Rows, and the time that making them took: it is no part of writing a page."""
+
+    def __init__(self, rows: Iterator[Row]) -> None:
+        self.rows = rows
+        self.seconds = self.worked = 0.0
+
+    def __iter__(self) -> Iterator[Row]:
+        return self
+
+    def __next__(self) -> Row:
+        begun, worked = time.perf_counter(), time.process_time()
+        try:
+            return next(self.rows)
+        finally:
+            self.seconds += time.perf_counter() - begun
+            self.worked += time.process_time() - worked
 
 
 def step(page: Page, place: int) -> float:

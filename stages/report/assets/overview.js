@@ -67,42 +67,6 @@ function partsTable() {
   const heads = ["Domain", ...names("method").map((method) => `#${method}`), "#All"];
   return tableOf("Pairs by domain and method", heads, [...rows, line("all", head.parts)]);
 }
-function auditRow(one) {
-  const range = el("i"),
-    dot = el("b"),
-    chance = one.low <= 0.5 && 0.5 <= one.high;
-  range.style.left = one.low * 100 + "%";
-  range.style.width = (one.high - one.low) * 100 + "%";
-  dot.style.left = one.accuracy * 100 + "%";
-  return el(
-    "tr",
-    {},
-    el("th", { scope: "row" }, one.name),
-    el("td", { class: "n" }, one.accuracy.toFixed(3)),
-    el("td", { class: "n" }, `${one.low.toFixed(3)} to ${one.high.toFixed(3)}`),
-    el(
-      "td",
-      { class: "wide" },
-      el("div", { class: "range" + (chance ? "" : " off"), "aria-hidden": "true" }, range, dot),
-    ),
-    el("td", { class: "n" }, count(one.n)),
-    el("td", {}, chance ? chip("at chance", "good") : chip("not at chance", "bad")),
-  );
-}
-function auditTable() {
-  const splits = [...new Set(head.audit.map((one) => one.split || ""))];
-  const table = (split) => {
-    const rows = head.audit.filter((one) => (one.split || "") === split).map(auditRow);
-    const scale = "0 · chance · 1";
-    return tableOf(
-      split ? `Blind baselines in ${split}` : "Blind baselines",
-      ["Baseline", "#Accuracy", "#95 % interval", scale, "#Pairs", "Verdict"],
-      rows,
-    );
-  };
-  const more = splits.slice(1).map((split) => [el("h3", {}, split), table(split)]);
-  return [table(splits[0]), more.length > 0 && el("details", {}, el("summary", {}, "The same in each split"), more)];
-}
 function section(title, lead, ...body) {
   return el("section", { "aria-label": title }, el("h2", {}, title), lead && el("p", { class: "lead" }, lead), body);
 }
@@ -114,6 +78,7 @@ function overview() {
     el("h1", { id: "title" }, head.title),
     el("dl", { class: "tiles" }, tiles),
     ...[
+      auditVerdict(),
       head.limits.length &&
         section(
           "Know before use",
@@ -131,12 +96,7 @@ function overview() {
           "Pairs that are in the dataset, of those that the judge found sound; each pair gives two rows.",
           partsTable(),
         ),
-      head.audit.length &&
-        section(
-          "Can a blind reader pick the right context?",
-          "Guessers that do not read. An interval that contains 0.5 is chance; a tie counts one half.",
-          auditTable(),
-        ),
+      (head.audit || head.baselines.length > 0) && blindReaders(),
       head.config &&
         section(
           "Settings",

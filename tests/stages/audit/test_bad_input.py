@@ -91,7 +91,10 @@ def test_images_may_be_paths_beside_the_dataset(tmp_path: Path) -> None:
         ((*MAP, "columns.context_pos=choosen"), "did you mean 'chosen'?"),
         ((*MAP, "columns.correct_first=prompt"), "which is no place of C+"),
         ((*MAP, "splits=[probe]"), "has no split probe; it has train"),
-        ((*MAP, "columns.answer=meta.nothing"), "none has an answer and both contexts"),
+        (
+            (*MAP, "columns.answer=meta.nothing"),
+            "holds 30 rows, but none is a pair: the first lacks answer (column 'meta.nothing')",
+        ),
         ((*MAP, "contamination.ids=[none.txt]"), "benchmark ids none.txt cannot be read"),
         ((*MAP, "contamination.texts=[none.txt]"), "benchmark texts none.txt cannot be read"),
     ],
@@ -125,13 +128,29 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path) -> None:
         ("notes.txt", "of a kind that is not read"),
         ("empty", "holds no .parquet and no .jsonl file"),
         ("rowless.parquet", "holds no row"),
-        ("rowless.jsonl", "has no column 'answer'"),
+        ("rowless.jsonl", "holds no row"),
         ("nothing-there.parquet", "there is no dataset"),
     ]:
         with pytest.raises(InputError) as error:
             audit_dataset(str(tmp_path / name), settings())
         assert told in str(error.value)
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("offline", "why"), [(False, "ConnectError"), (True, "OfflineModeIsEnabled")])
+def test_a_hub_that_does_not_answer_is_one_line_at_once(
+    offline: bool, why: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def waited(seconds: float) -> None:
+        raise AssertionError(f"waited {seconds} s")
+
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", offline)
+    monkeypatch.setattr("time.sleep", waited)
+    with pytest.raises(InputError, match=rf"the Hub does not answer \({why}\) — check the name, the network") as error:
+        audit_dataset("nobody/pairs", settings())
+    assert "\n" not in str(error.value)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_parquet_file_cut_short_is_one_line(tmp_path: Path) -> None:

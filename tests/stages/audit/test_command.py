@@ -46,6 +46,16 @@ def run(*arguments: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
+def test_a_build_folder_stands_for_its_dataset(tmp_path: Path) -> None:
+    folder = ours(tmp_path / "coding-0123" / "dataset")
+    view = tmp_path / "coding-0123" / "dataset" / "views" / "trl" / "data" / "train-00000-of-00001.parquet"
+    view.parent.mkdir(parents=True)
+    view.write_bytes(next(folder.glob("data/train-*")).read_bytes())
+    code, told = run(str(tmp_path / "coding-0123"), "--write-card")
+    assert (code, "48 rows" in told) == (0, True)
+    assert read_provenance(folder)["audit"]["rows"] == 48
+
+
 def test_strict_exits_3_and_names_what_failed(tmp_path: Path) -> None:
     folder = str(write_set(tmp_path / "pairs", text_rows(1, 200, plant="longer")))
     code, told = run(folder)

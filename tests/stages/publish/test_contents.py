@@ -8,10 +8,12 @@ from pathlib import Path
 
 import orjson
 import pytest
+from audit_records import audit_record
 from hub_server import HubServer
 from publishing import REPO, Publisher
 
 from contextrl_data.pipeline.errors import InputError
+from contextrl_data.stages.card import write_card
 
 TRAIN = "data/train-00000-of-00003.parquet"
 
@@ -108,5 +110,16 @@ def test_a_card_says_what_it_lacks(publishing: Publisher, dataset: Path) -> None
     card = dataset / "README.md"
     card.write_text(card.read_text().replace("## Citation", "## Thanks"))
     done = publishing(dataset, dry_run=True)
-    assert done.report.card_lacks == ["the citation", "the funnel (not on record)"]
-    assert "card: lacks the citation" in publishing.said
+    assert done.report.card_lacks == ["the audit", "the citation", "the funnel (not on record)"]
+    assert "card: lacks the audit, the citation" in publishing.said
+    assert f"audit: not on record: contextrl-data audit {dataset} --write-card" in publishing.said
+
+
+def test_a_failed_audit_is_told_and_stops_nothing(publishing: Publisher, dataset: Path) -> None:
+    record(dataset, audit=audit_record())
+    write_card(dataset)
+    assert publishing(dataset, dry_run=True).report.refusal is None
+    assert "audit: failed: longer, duplicate rows; 1 of 2 blind guessers at chance; 4 clusters" in publishing.said
+    card = (dataset / "README.md").read_text()
+    assert "| audit | failed: longer, duplicate rows; 1 of 2 blind guessers at chance; 4 clusters: too few |" in card
+    assert "- The audit failed: longer, duplicate rows." in card

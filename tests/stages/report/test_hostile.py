@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from audit_records import audit_record
 from report_pages import Watched, coding_pairs, image_pair_rows, shown
 
 from contextrl_data.stages.report import Overview, write_report
@@ -83,10 +84,9 @@ def overview() -> Overview:
         }
         for bad in PAYLOADS
     ]
-    audit = [{"name": bad, "accuracy": 0.9, "low": 0.8, "high": 0.95, "n": 40, "split": bad} for bad in PAYLOADS]
-    return Overview(
-        everything, funnel, audit, {bad: bad for bad in PAYLOADS}, [(bad, bad) for bad in PAYLOADS], PAYLOADS
-    )
+    baselines = [{"name": bad, "accuracy": 0.9, "low": 0.8, "high": 0.95, "n": 40, "split": bad} for bad in PAYLOADS]
+    settings, tiles = {bad: bad for bad in PAYLOADS}, [(bad, bad) for bad in PAYLOADS]
+    return Overview(everything, funnel, baselines, settings, tiles, PAYLOADS, audit=audit_record(everything))
 
 
 def nothing_ran(watched: Watched, dialogs: list[str]) -> None:

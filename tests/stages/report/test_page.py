@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 import pytest
+from audit_records import audit_record
 from axe_playwright_python.sync_playwright import Axe
 from factories import pair_rows
 from playwright.sync_api import Browser
@@ -36,11 +37,11 @@ def test_the_overview_shows_the_funnel_the_baselines_and_the_settings(tmp_path: 
             "message": "",
         }
     ]
-    audit = [
+    baselines = [
         {"name": "longer", "accuracy": 0.5, "low": 0.35, "high": 0.65, "n": 40},
         {"name": "identifiers", "accuracy": 0.9, "low": 0.77, "high": 0.96, "n": 40},
     ]
-    overview = Overview("Pairs", funnel, audit, {"select": {"seed": 7}}, [("pairs", 40)], ["Mind the gap."])
+    overview = Overview("Pairs", funnel, baselines, {"select": {"seed": 7}}, [("pairs", 40)], ["Mind the gap."])
     assert write_report(tmp_path / "report.html", coding_pairs(), overview) == 40
     page = watched.open(tmp_path / "report.html")
     text = page.inner_text("#overview")
@@ -50,6 +51,40 @@ def test_the_overview_shows_the_funnel_the_baselines_and_the_settings(tmp_path: 
     assert page.get_by_role("row", name="identifiers").get_by_text("not at chance").is_visible()
     page.get_by_text("Everything that was set").click()
     assert "seed: 7" in page.inner_text("#overview")
+    told = page.locator("#overview .audited").inner_text()
+    assert told.startswith("not audited")
+    assert "contextrl-data audit DATASET --write-card" in told
+
+
+def test_the_audit_is_the_first_thing_told_and_stands_there_whole(tmp_path: Path, watched: Watched) -> None:
+    baselines = [{"name": "longer", "accuracy": 0.9, "low": 0.8, "high": 0.95, "n": 40}]
+    path = tmp_path / "report.html"
+    write_report(path, coding_pairs(2), Overview("Pairs", baselines=baselines, audit=audit_record()))
+    page = watched.open(path)
+    told = page.locator("#overview .audited").inner_text()
+    assert told == ("audit failed longer, duplicate rows; 1 of 2 blind guessers at chance; 4 clusters: too few")
+    table = page.get_by_role("table", name="Blind guessers", exact=True)
+    cells = [row.locator("th, td").all_inner_texts() for row in table.locator("tbody tr").all()]
+    assert [row[0] for row in cells] == ["longer", "first", "context_words"]
+    what = "takes the longer context"
+    assert cells[0] == ["longer", "0.900", "0.800 to 0.950", "", "40", "< 0.001", "above chance", what]
+    assert cells[2][6:] == [
+        "not measured",
+        "reads the contexts' words, without the answer; fewer than 20 pairs to learn from",
+    ]
+    found = page.locator("#overview .findings li").all_inner_texts()
+    assert found[0] == "fail duplicate rows: 7: stands twice (a = b; a = b; a = b; a = b; a = b and 2 more)"
+    assert found[1].startswith("info near-duplicate texts")
+    assert "C+ is shown first, share of rows: train 0.500" in page.inner_text("#overview")
+    page.get_by_text("The same in each split").first.click()
+    assert page.get_by_role("table", name="Blind guessers in probe").is_visible()
+    page.get_by_text("What selection balances").click()
+    assert page.get_by_role("table", name="Blind baselines").is_visible()
+    clean = audit_record(passed=True, reasons=[], findings=[])
+    write_report(path, [], Overview("Pairs", audit=clean))
+    page = watched.open(path)
+    assert page.locator("#overview .audited").inner_text() == "audit passed 1 of 2 blind guessers at chance"
+    assert "No duplicates, nothing of the given benchmark lists" in page.inner_text("#overview")
 
 
 def test_pairs_are_told_by_domain_and_method(tmp_path: Path, watched: Watched) -> None:
@@ -264,10 +299,11 @@ def test_a_trajectory_that_two_pairs_share_is_stored_once(tmp_path: Path, watche
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_fault(tmp_path: Path, browser: Browser, scheme: str) -> None:
     rows = [*coding_pairs(3), *image_pair_rows(5)]
-    audit = [{"name": "longer", "accuracy": 0.9, "low": 0.8, "high": 0.95, "n": 40}]
+    baselines = [{"name": "longer", "accuracy": 0.9, "low": 0.8, "high": 0.95, "n": 40}]
     funnel = [{"stage": "select", "rows_in": 9, "kept": 4, "dropped": {"far": 5}, "failed": {"docker": 1}}]
     lines = [{**line, "rows_out": 4, "steps": [], "message": "done"} for line in funnel]
-    write_report(tmp_path / "report.html", rows, Overview("Pairs", lines, audit, {"a": 1}, [("pairs", 8)], ["Mind."]))
+    overview = Overview("Pairs", lines, baselines, {"a": 1}, [("pairs", 8)], ["Mind."], audit=audit_record())
+    write_report(tmp_path / "report.html", rows, overview)
     page = browser.new_page(color_scheme=scheme)  # type: ignore[arg-type]
     for view in ("", f"#pair={rows[0]['id']}", f"#pair={rows[-1]['id']}"):
         page.goto("about:blank")
