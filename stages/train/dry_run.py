@@ -14,7 +14,8 @@ from contextrl_data.stages.train.run import quieten, require_packages
 from contextrl_data.stages.train.sources import settle
 
 if TYPE_CHECKING:
-    from contextrl_data.stages.train.assembly import Budget, Data
+    from contextrl_data.stages.train.budget import Budget
+    from contextrl_data.stages.train.data import Data
 
 
 def plan_run(config: TrainConfig, *, resume: bool = False) -> list[tuple[str, str]]:
@@ -29,7 +30,9 @@ def plan_run(config: TrainConfig, *, resume: bool = False) -> list[tuple[str, st
     checkpoint = folder.check(run_key(config), resume=resume)
     quieten()
     from contextrl_data.stages.train.arguments import accumulation, grpo_arguments, require_engine, world_size
-    from contextrl_data.stages.train.assembly import budget_of, choose_way, find_environment, load_data, what_fits
+    from contextrl_data.stages.train.assembly import choose_way, find_environment
+    from contextrl_data.stages.train.budget import budget_of
+    from contextrl_data.stages.train.data import load_data, what_fits
     from contextrl_data.stages.train.rewards import find_function
 
     require_engine(config.engine)
@@ -55,7 +58,7 @@ def plan_run(config: TrainConfig, *, resume: bool = False) -> list[tuple[str, st
         ("checkpoints", f"every {config.log.save_every} of {steps + budget.sft_steps} steps, in {config.output}"),
     ]
     if config.objective == "contextrl":
-        lines.insert(-1, ("backward", choose_way(config, data, data.tasks)))
+        lines.insert(-1, ("backward", choose_way(config, data)))
     if folder.result():
         lines.append(("resume", "the run is finished: there is nothing to do"))
     elif checkpoint:

@@ -1,4 +1,4 @@
-"""The clean stops of a run that was already training."""
+"""Clean stops: what breaks a run although all its settings are right."""
 
 from __future__ import annotations
 
@@ -18,18 +18,37 @@ def clean_stops(config: TrainConfig, done: Callable[[], int]) -> Iterator[None]:
     Raises:
         RunError: out of memory, or a policy without finite probabilities.
     """
+    r, pairs = config.rl.sequences_per_device, config.contrast.pairs_per_forward
+    with enough_memory(
+        f"out of memory with rl.sequences_per_device {r} and contrast.pairs_per_forward {pairs}",
+        # What this names may change between a run and its resumption.
+        "lower them or set engine.gradient_checkpointing, then go on with --resume",
+    ):
+        try:
+            yield
+        except RuntimeError as error:
+            if "probability tensor contains" not in str(error):
+                raise
+            raise not_a_number("a probability", done()) from error
+
+
+@contextmanager
+def enough_memory(otherwise: str, remedy: str) -> Iterator[None]:
+    """Within it, no memory, of an accelerator or of the machine, becomes one line.
+
+    Raises:
+        RunError: out of memory.
+    """
     import torch
 
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:
-        raise out_of_memory(config) from error
+        raise RunError(otherwise, remedy) from error
     except RuntimeError as error:
-        if "probability tensor contains" in str(error):
-            raise not_a_number("a probability", done()) from error
         if "can't allocate memory" not in str(error):  # what the CPU's allocator says
             raise
-        raise out_of_memory(config) from error
+        raise RunError(otherwise, remedy) from error
 
 
 def not_a_number(what: str, done: int) -> RunError:
@@ -38,13 +57,4 @@ def not_a_number(what: str, done: int) -> RunError:
         f"{what} is no finite number at step {done + 1}",
         "start anew in another folder with a lower rl.learning_rate or contrast.weight, or mend the reward; "
         "--resume goes on from the last checkpoint with the same settings",
-    )
-
-
-def out_of_memory(config: TrainConfig) -> RunError:
-    """The one line for a run that did not fit. What it names may change between a run and its resumption."""
-    return RunError(
-        f"out of memory with rl.sequences_per_device {config.rl.sequences_per_device} and "
-        f"contrast.pairs_per_forward {config.contrast.pairs_per_forward}",
-        "lower them or set engine.gradient_checkpointing, then go on with --resume",
     )

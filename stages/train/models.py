@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from contextrl_data.pipeline.errors import ConfigError, InputError, SetupError, first_line
@@ -16,12 +18,12 @@ def load_processor(model: str, config: PairsConfig | None = None, options: Mappi
         InputError: there is no such model.
         SetupError: its processor needs torchvision, as those of most VLMs do, and it is not installed.
     """
-    from transformers import AutoConfig, AutoProcessor, AutoTokenizer
+    from transformers import AutoProcessor, AutoTokenizer
 
     if not model:
         raise ConfigError("no model is given", "set model to a folder or a Hub id")
     try:
-        sees = sees_images(AutoConfig.from_pretrained(model))
+        sees = sees_images(config_of(model))
         loaded = (AutoProcessor if sees else AutoTokenizer).from_pretrained(
             model, padding_side="left", **(options or {})
         )
@@ -41,6 +43,10 @@ def load_processor(model: str, config: PairsConfig | None = None, options: Mappi
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     if config is not None and config.chat_template is not None:
+        if not config.chat_template.is_file():
+            raise ConfigError(
+                f"pairs.chat_template {config.chat_template} is no file", "name a Jinja file, or leave it unset"
+            )
         template = config.chat_template.read_text(encoding="utf-8")
         loaded.chat_template = tokenizer.chat_template = template
     return loaded
@@ -53,12 +59,12 @@ def load_model(model: str, engine: EngineConfig) -> Any:
         ConfigError: there is no such attention for it.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
+    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
     how: dict[str, Any] = {"dtype": getattr(torch, dtype_of(engine))}
     if engine.attention:
         how["attn_implementation"] = engine.attention
-    sees = sees_images(AutoConfig.from_pretrained(model))
+    sees = sees_images(config_of(model))
     kind = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     try:
         loaded = kind.from_pretrained(model, **how)
@@ -84,16 +90,33 @@ def dtype_of(engine: EngineConfig) -> str:
     return "bfloat16" if fast else "float32"
 
 
+def adapter_base(model: str) -> str | None:
+    """The model that a folder's LoRA adapter belongs to; None where the folder holds a whole model."""
+    file = Path(model) / "adapter_config.json"
+    return str(json.loads(file.read_text())["base_model_name_or_path"]) if file.is_file() else None
+
+
+def config_of(model: str) -> Any:
+    """The config of a model, or of the one that an adapter belongs to."""
+    from transformers import AutoConfig
+
+    return AutoConfig.from_pretrained(adapter_base(model) or model)
+
+
 def sees_images(config: Any) -> bool:
     """Whether a model's config is that of a vision-language model."""
     return getattr(config, "vision_config", None) is not None
+
+
+VISION = ("visual", "vision_tower", "vision_model")
+"""What the vision tower is called in transformers' models."""
 
 
 def freeze_vision(model: Any) -> int:
     """Stop training the vision tower; returns how many parameters that were."""
     frozen = 0
     for name, parameter in model.named_parameters():
-        if any(part in ("visual", "vision_tower", "vision_model") for part in name.split(".")):
+        if any(part in VISION for part in name.split(".")):
             parameter.requires_grad_(False)
             frozen += parameter.numel()
     return frozen
@@ -105,9 +128,7 @@ def require_length(model: str, processor: Any, config: PairsConfig) -> None:
     Raises:
         ConfigError: `pairs.max_tokens` is more than the model reads.
     """
-    from transformers import AutoConfig
-
-    text = AutoConfig.from_pretrained(model).get_text_config()
+    text = config_of(model).get_text_config()
     longest = getattr(text, "max_position_embeddings", None)
     if longest and config.max_tokens > longest:
         raise ConfigError(

@@ -22,13 +22,33 @@ class Options:
 
 
 def chat_prefix(
-    processor: Any, messages: Sequence[Mapping[str, Any]], options: Mapping[str, Any], answer_prefix: str
+    processor: Any, messages: Sequence[Mapping[str, Any]], options: Mapping[str, Any], answer_prefix: str = ""
 ) -> str:
-    """A conversation up to the place where the answer begins."""
-    text: str = processor.apply_chat_template(
-        list(messages), tokenize=False, add_generation_prompt=True, **dict(options)
-    )
-    return text + answer_prefix
+    """A conversation up to the place where the answer begins.
+
+    A processor's template is rendered by its tokenizer, which passes over options that the template does not know; the
+    processor itself would hand them to the images' part, with a warning for each prompt. Some of these templates know
+    content in parts alone, and TRL hands them such.
+    """
+    tokenizer = getattr(processor, "tokenizer", None)
+    if tokenizer is None:
+        text = processor.apply_chat_template(
+            list(messages), tokenize=False, add_generation_prompt=True, **dict(options)
+        )
+    else:
+        text = tokenizer.apply_chat_template(
+            [_in_parts(message) for message in messages],
+            chat_template=processor.chat_template,
+            tokenize=False,
+            add_generation_prompt=True,
+            **dict(options),
+        )
+    return str(text) + answer_prefix
+
+
+def _in_parts(message: Mapping[str, Any]) -> dict[str, Any]:
+    content = message.get("content")
+    return {**message, "content": [{"type": "text", "text": content}] if isinstance(content, str) else content}
 
 
 def require_chat_template(processor: Any, model: str) -> None:
@@ -49,7 +69,7 @@ def find_options(
         InputError: a label is not one token there, or both are the same one.
     """
     tokenizer = getattr(processor, "tokenizer", processor)
-    before = chat_prefix(tokenizer, _PROBE, options, answer_prefix)
+    before = chat_prefix(processor, _PROBE, options, answer_prefix)
     start = tokenizer(before, add_special_tokens=False)["input_ids"]
     spaced = bool(answer_prefix) and not answer_prefix[-1].isspace()
     for lead in (" ", "") if spaced else ("",):

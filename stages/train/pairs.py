@@ -8,12 +8,15 @@ from typing import Any
 
 from contextrl_data.pipeline.errors import InputError
 from contextrl_data.stages.train.config import PairsConfig
+from contextrl_data.stages.train.lengths import Ruler
 from contextrl_data.stages.train.options import Options, chat_prefix
+from contextrl_data.stages.train.pictures import as_pictures, opened
 from contextrl_data.stages.train.prompt import conversation, fill, transcript
 from contextrl_data.stages.train.sources import load_split
 
 TEXT_COLUMNS = {"id", "question", "answer", "context_pos", "context_neg"}
-IMAGE_COLUMNS = {"id", "question", "answer", "image_pos", "image_neg"}
+PICTURES = ("image_pos", "image_neg")
+IMAGE_COLUMNS = {"id", "question", "answer", *PICTURES}
 
 
 @dataclass
@@ -45,6 +48,9 @@ class Pairs:
                 f"{config.dataset} lacks the columns {', '.join(missing)} of a dataset of pairs",
                 "give a dataset exported by `contextrl-data build`",
             )
+        if wanted == IMAGE_COLUMNS:
+            for column in PICTURES:
+                rows = as_pictures(rows, column, config.dataset)
         return cls(rows if limit is None else rows.select(range(min(limit, len(rows)))), config, config.dataset)
 
     @property
@@ -69,14 +75,16 @@ class Pairs:
         return (self[i] for i in range(len(self)))
 
     def drop_too_long(self, processor: Any) -> None:
-        """Keep the pairs whose choice prompt fits `max_tokens`.
-
-        Image prompts are measured with their images, since those are most of the prompt.
+        """Keep the pairs whose choice prompt, with its images, fits `max_tokens`.
 
         Raises:
-            InputError: none fits.
+            InputError: none fits, or a picture cannot be read.
         """
-        kept = [i for i in self.kept if self._fits(self.rows[i], processor)]
+        ruler = Ruler(processor, self.config.max_tokens - 1)  # with room for the answer
+        rows = self.rows
+        for column in PICTURES if self.has_images else ():
+            rows = as_pictures(rows, column, self.name, decode=False)
+        kept = [i for i in self.kept if self._fits(rows[i], ruler)]
         self.too_long += len(self.kept) - len(kept)
         if not kept:
             raise InputError(
@@ -85,17 +93,12 @@ class Pairs:
             )
         self.kept = kept
 
-    def _fits(self, row: dict[str, Any], processor: Any) -> bool:
-        limit = self.config.max_tokens
-        tokenizer = getattr(processor, "tokenizer", processor)
+    def _fits(self, row: dict[str, Any], ruler: Ruler) -> bool:
+        if self.has_images:
+            row = {**row, **{name: opened(row[name], f"pair {row['id']} of {self.name}") for name in PICTURES}}
         messages, images = choice_conversation(row, self.config, flipped=False)
-        text = chat_prefix(processor, messages, self.config.template_options, self.config.answer_prefix)
-        if not images and len(text.encode()) < limit:  # a token is at least one byte
-            return True
-        if images:
-            encoded = processor(text=[text], images=[images], add_special_tokens=False)
-            return len(encoded["input_ids"][0]) < limit
-        return len(tokenizer(text, add_special_tokens=False)["input_ids"]) < limit
+        text = chat_prefix(ruler.processor, messages, self.config.template_options, self.config.answer_prefix)
+        return ruler.fits(text, images)
 
 
 def choice_conversation(

@@ -12,10 +12,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from contextrl_data.pipeline.errors import ConfigError
+from contextrl_data.stages.train.faults import enough_memory
 from contextrl_data.stages.train.folder import write_json
 from contextrl_data.stages.train.pairs import ChoiceCollator, Pairs
 from contextrl_data.stages.train.plots import plot_intervals
 from contextrl_data.stages.train.probe_config import ProbeConfig
+from contextrl_data.stages.train.run import quieten, require_packages
 from contextrl_data.stages.train.statistics import wilson
 
 _SLICES = ("domain", "method", "kind", "view")
@@ -58,13 +60,19 @@ def run_probe(config: ProbeConfig) -> ProbeResult:
     """
     if not config.pairs.split:
         raise ConfigError("no split is given", "set pairs.split")
+    if not config.server.url:
+        require_packages()
+        quieten()
     pairs = Pairs.load(config.pairs, config.pairs.split, config.pairs.limit)
     if config.server.url:
         from contextrl_data.stages.train.probe_server import ask_server
 
         choices, how = ask_server(pairs, config)
     else:
-        choices, how = ask_here(pairs, config)
+        with enough_memory(
+            f"out of memory with batch {config.batch}", "lower batch, or take a smaller pairs.max_tokens or model"
+        ):
+            choices, how = ask_here(pairs, config)
     described = {str(row["id"]): row for row in map(_light, pairs)}
     result = ProbeResult(
         model=config.model,
@@ -83,11 +91,8 @@ def ask_here(pairs: Pairs, config: ProbeConfig) -> tuple[list[dict[str, Any]], s
     """Choices of a model that runs here, from the options' logits."""
     from contextrl_data.stages.train.models import load_model, load_processor, require_length
     from contextrl_data.stages.train.options import find_options, require_chat_template
-    from contextrl_data.stages.train.run import quieten, require_packages
     from contextrl_data.stages.train.selection import choose
 
-    require_packages()
-    quieten()
     processor = load_processor(config.model, config.pairs)
     require_chat_template(processor, config.model)
     require_length(config.model, processor, config.pairs)

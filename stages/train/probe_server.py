@@ -17,17 +17,39 @@ from contextrl_data.stages.train.pairs import Pairs, choice_conversation
 from contextrl_data.stages.train.probe_config import ProbeConfig
 
 _PASSING = {408, 409, 425, 429, 500, 502, 503, 504}
+_TOO_LONG = re.compile(
+    r"context[ _](length|size|window)|maximum model length|(prompt|input) is too long", re.IGNORECASE
+)
+LIMIT = "max_completion_tokens"
+OPTIONAL = {"chat_template_kwargs", "max_tokens", "temperature"}
+"""What some servers refuse by name, OpenAI's newer models among them. The probe can do without: `max_tokens` is then
+called `max_completion_tokens`, the temperature is the server's own, and its template has no options."""
+
+
+class TooLongError(Exception):
+    """The server says that a prompt is longer than its model's context."""
 
 
 def ask_server(pairs: Pairs, config: ProbeConfig) -> tuple[list[dict[str, Any]], str]:
-    """Choices of a served model, in the pairs' order, and how they were read."""
+    """Choices of a served model, in the pairs' order, and how they were read. Pairs that it calls too long are counted.
+
+    Raises:
+        InputError: that is all of them.
+        SetupError: the server does not answer.
+    """
     server = Server(config)
     try:
-        jobs = [(row, flipped) for row in pairs for flipped in (False, True)]
         with ThreadPoolExecutor(config.server.workers) as pool:
-            choices = list(pool.map(lambda job: server.choice(*job), jobs))
+            found = list(pool.map(server.both_orders, pairs))
     finally:
         server.close()
+    pairs.too_long += found.count([])
+    choices = [choice for orders in found for choice in orders]
+    if not choices:
+        raise InputError(
+            f"all {len(found)} pairs of {pairs.name} are longer than the context of {config.model}",
+            "serve it with a longer one, or build shorter pairs",
+        )
     ways = sorted({choice["how"] for choice in choices})
     return choices, " and ".join(ways)
 
@@ -44,11 +66,20 @@ class Server:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self.config = config
         self.errors: type[Exception] = httpx.TransportError
+        self.refused: set[str] = set()
+        """Names of fields that this server does not take."""
         self.http = httpx.Client(headers=headers, timeout=config.server.timeout)
 
     def close(self) -> None:
         """Close the connections."""
         self.http.close()
+
+    def both_orders(self, row: dict[str, Any]) -> list[dict[str, Any]]:
+        """One pair in both orders; nothing where it is too long."""
+        try:
+            return [self.choice(row, flipped) for flipped in (False, True)]
+        except TooLongError:
+            return []
 
     def choice(self, row: dict[str, Any], flipped: bool) -> dict[str, Any]:
         """One pair in one order."""
@@ -98,37 +129,59 @@ class Server:
             votes += 0 if label is None else (1 if label == self.config.pairs.labels[0] else -1)
         return None if votes == 0 else votes > 0
 
+    def _fields(self, body: dict[str, Any]) -> dict[str, Any]:
+        """A request's fields, less those that the server has refused."""
+        extra: dict[str, Any] = {"chat_template_kwargs": self.config.pairs.template_options}
+        if self.config.pairs.answer_prefix:
+            extra |= {"add_generation_prompt": False, "continue_final_message": True}
+        fields = {name: value for name, value in {**body, **extra}.items() if name not in self.refused}
+        if "max_tokens" in self.refused:
+            fields[LIMIT] = body["max_tokens"]
+        return fields
+
+    def _can_do_without(self, fields: dict[str, Any], complaint: str) -> bool:
+        """Note which of the fields that a server may not know its complaint is about."""
+        named = {name for name in OPTIONAL & set(fields) if re.search(rf"\b{name}\b", complaint)}
+        self.refused |= named
+        return bool(named)
+
+    def _waited(self, attempt: int) -> int:
+        """The next attempt, after a while where there will be one."""
+        if attempt < self.config.server.retries:
+            time.sleep(min(2.0**attempt, 20))
+        return attempt + 1
+
     def _post(self, messages: list[dict[str, Any]], body: dict[str, Any], *, may_refuse: bool = False) -> Any:
         s = self.config.server
         url = s.url.rstrip("/") + "/chat/completions"
-        extra: dict[str, Any] = {"chat_template_kwargs": self.config.pairs.template_options} if _is_own(s.url) else {}
-        if self.config.pairs.answer_prefix:
-            extra |= {"add_generation_prompt": False, "continue_final_message": True}
-        payload = {"model": self.config.model, "messages": messages, **body, **extra}
         problem = ""
-        for attempt in range(s.retries + 1):
-            if attempt:
-                time.sleep(min(0.5 * 2**attempt, 20))
+        attempt = 0
+        while attempt <= s.retries:
+            fields = self._fields(body)
             try:
-                response = self.http.post(url, json=payload)
+                response = self.http.post(url, json={"model": self.config.model, "messages": messages, **fields})
             except self.errors as error:
                 problem = str(error) or type(error).__name__
+                attempt = self._waited(attempt)
                 continue
             if response.status_code == 200:
                 return response.json()
             problem = f"HTTP {response.status_code}: {response.text[:160]}"
-            if response.status_code in (400, 422) and may_refuse:
+            if response.status_code in (400, 413, 422):
+                if _TOO_LONG.search(response.text):
+                    raise TooLongError(problem)
+                if self._can_do_without(fields, response.text):
+                    continue
+                if may_refuse:
+                    return {}
+            if response.status_code == 403 and may_refuse and "logprobs" in response.text:
                 return {}
             if response.status_code in (401, 403):
                 raise SetupError(f"{url} refuses the key ({problem})", f"set {s.key_env} to a valid key")
             if response.status_code not in _PASSING:
                 break
+            attempt = self._waited(attempt)
         raise SetupError(f"{url} gives no answer: {problem}", "check server.url and that the server runs")
-
-
-def _is_own(url: str) -> bool:
-    """Paid APIs refuse fields that they do not know; only OpenAI's own is named, the open servers take them."""
-    return "api.openai.com" not in url
 
 
 def _best(entries: Sequence[dict[str, Any]], label: str) -> float | None:

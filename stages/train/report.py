@@ -52,7 +52,7 @@ class RunLog(TrainerCallback):  # type: ignore[misc]
             return
         self.folder.append(values)
         shown = [f"{name} {values[key]:.4g}" for key, name in _SHOWN.items() if _number(values.get(key))]
-        self.console.print(f"step {values['step']:>5} / {self.assembly.steps}  " + "  ".join(shown))
+        self.console.print(f"step {values['step']:>5} / {self.assembly.steps}  " + "  ".join(shown), soft_wrap=True)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         """Called by transformers for every logged step, and for the summary at the end, which is skipped."""

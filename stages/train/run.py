@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from contextrl_data.pipeline.console import say
 from contextrl_data.pipeline.errors import MissingExtra, RunError, SetupError, first_line
 from contextrl_data.stages.train.config import TrainConfig
-from contextrl_data.stages.train.faults import clean_stops
+from contextrl_data.stages.train.faults import clean_stops, enough_memory
 from contextrl_data.stages.train.folder import RunFolder, run_key, write_json
 from contextrl_data.stages.train.sources import settle
 
@@ -70,12 +70,13 @@ def require_packages() -> None:
 
 
 def quieten() -> None:
-    """Switch the libraries' progress bars off: a run has lines of its own."""
-    import datasets
+    """Switch off transformers' progress bars, as a run has lines of its own, and its word on names that TRL uses."""
+    import warnings
+
     import transformers
 
-    datasets.disable_progress_bars()
     transformers.utils.logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", ".*is deprecated and will be removed in v6", FutureWarning)
 
 
 def _run(config: TrainConfig, folder: RunFolder, checkpoint: Path | None) -> TrainResult:
@@ -84,7 +85,11 @@ def _run(config: TrainConfig, folder: RunFolder, checkpoint: Path | None) -> Tra
 
     if config.log.push_to and folder.main:
         require_repository(config.log.push_to)
-    assembly = assemble(config)
+    with enough_memory(
+        f"no memory for {config.model} and what trains it",
+        "take a smaller model, engine.lora_rank, more devices with engine.deepspeed or FSDP, or a lower engine.vllm_memory",
+    ):
+        assembly = assemble(config)
     trainer = assembly.trainer
     log = RunLog(folder, assembly, config.log.eval_every)
     log.install()

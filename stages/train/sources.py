@@ -50,9 +50,10 @@ def load_split(name: str, split: str, what: str, setting: str = "split") -> Any:
         InputError: it is not there, or empty.
     """
     try:
-        from datasets import load_dataset
+        from datasets import disable_progress_bars, load_dataset
     except ImportError as error:
         raise MissingExtra("train", "reading a dataset") from error
+    disable_progress_bars()
     source = find_dataset(name, what)
     try:
         rows = load_dataset(str(source or name), split=split)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from contextrl_data.pipeline.errors import InputError
+from contextrl_data.pipeline.errors import InputError, first_line
 from contextrl_data.stages.train.config import PairsConfig, TasksConfig, TrainConfig
+from contextrl_data.stages.train.lengths import Ruler
+from contextrl_data.stages.train.options import chat_prefix
 from contextrl_data.stages.train.pairs import Pairs, choice_conversation
+from contextrl_data.stages.train.pictures import as_pictures, opened
 from contextrl_data.stages.train.rewards import CODE_REPAIR, SELECTION, columns_of
 from contextrl_data.stages.train.sampler import PairStream
 from contextrl_data.stages.train.sources import load_split
@@ -36,6 +39,8 @@ def load_tasks(config: TasksConfig, split: str, limit: int | None, setting: str 
             out["answer"] = str(row["answer"])
         return out
 
+    if column := image_column(rows):
+        rows = as_pictures(rows, column, config.dataset)
     drop = ["question"] if source == "question" else []
     return rows.map(shaped, remove_columns=drop, load_from_cache_file=False, desc=None)
 
@@ -54,35 +59,74 @@ def _require_columns(config: TasksConfig, columns: set[str]) -> None:
         raise InputError(f"{config.dataset} lacks {', '.join(missing)}, which the reward {name} reads", remedy)
 
 
-def as_messages(prompt: Any, suffix: str) -> list[dict[str, str]]:
+def as_messages(prompt: Any, suffix: str) -> list[dict[str, Any]]:
     """A prompt as messages, with a suffix on the last one."""
     messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else [dict(m) for m in prompt]
     if suffix:
-        messages[-1]["content"] += "\n" + suffix
+        last = messages[-1]
+        parts = not isinstance(last["content"], str)
+        last["content"] = last["content"] + ([{"type": "text", "text": "\n" + suffix}] if parts else "\n" + suffix)
     return messages
 
 
 def drop_long_prompts(tasks: Any, processor: Any, limit: int, config: TasksConfig, split: str) -> Any:
-    """TRL never cuts a prompt, so one that is longer than `limit` tokens is dropped here.
+    """TRL never cuts a prompt, so one that is longer than `limit` tokens, with its images, is dropped here.
 
     Raises:
-        InputError: none is left.
+        InputError: none is left, or the images of a task cannot be trained on.
     """
-    tokenizer = getattr(processor, "tokenizer", processor)
-
-    def fits(prompt: Any) -> bool:
-        text = tokenizer.apply_chat_template(
-            prompt, tokenize=False, add_generation_prompt=True, **config.template_options
+    ruler = Ruler(processor, limit)
+    shown, column = _images_of(tasks, config)
+    kept: list[int] = []
+    bare = 0
+    for place, row in enumerate(shown):
+        where = f"task {place} in {split!r} of {config.dataset}"
+        images = [opened(each, where) for each in _listed(row[column])] if column else []
+        bare += not images
+        messages = _placed(row["prompt"], images, where) if images else row["prompt"]
+        if ruler.fits(chat_prefix(processor, messages, config.template_options), images):
+            kept.append(place)
+    if column and 0 < bare < len(tasks):
+        raise InputError(
+            f"{bare} of {len(tasks)} tasks of {config.dataset} have no image, and TRL takes no batch of both kinds",
+            "give tasks with images alone, or tasks without any",
         )
-        return len(text.encode()) <= limit or len(tokenizer(text, add_special_tokens=False)["input_ids"]) <= limit
-
-    kept = [i for i, prompt in enumerate(tasks["prompt"]) if fits(prompt)]
     if not kept:
         raise InputError(
             f"all {len(tasks)} tasks in {split!r} of {config.dataset} are longer than {limit} tokens",
             "raise rl.max_prompt_tokens, or show less in each: `contextrl-data tasks --show symbol`",
         )
     return tasks if len(kept) == len(tasks) else tasks.select(kept)
+
+
+def image_column(tasks: Any) -> str | None:
+    """The column of the tasks' images, the one that TRL takes; None without."""
+    return next((name for name in ("images", "image") if name in tasks.column_names), None)
+
+
+def _images_of(tasks: Any, config: TasksConfig) -> tuple[Any, str | None]:
+    """The prompts with what holds their images, not decoded, and the name of that column."""
+    column = image_column(tasks)
+    if column is None:
+        return tasks.select_columns(["prompt"]), None
+    return as_pictures(tasks.select_columns(["prompt", column]), column, config.dataset, decode=False), column
+
+
+def _listed(images: Any) -> list[Any]:
+    return images if isinstance(images, list) else [] if images is None else [images]
+
+
+def _placed(prompt: Any, images: list[Any], where: str) -> Any:
+    """A prompt with its images where TRL puts them."""
+    from trl.data_utils import prepare_multimodal_messages
+
+    try:
+        return prepare_multimodal_messages(prompt, images=images)
+    except ValueError as error:
+        raise InputError(
+            f"{where} cannot be shown: {first_line(error)}",
+            "give a prompt as text, or with as many parts {type: image} as there are images",
+        ) from error
 
 
 def choices_beside(tasks: int, share: float) -> int:
@@ -106,8 +150,10 @@ def mixed_with_choices(tasks: Any, pairs: Pairs, share: float, config: TrainConf
         rows.append(row | {"images": images} if images else row)
     choices = Dataset.from_list(rows)
     if pairs.has_images:
-        if "images" not in tasks.column_names:
-            tasks = tasks.add_column("images", [[] for _ in range(len(tasks))])
+        if image_column(tasks) == "image":  # TRL reads one of the two columns
+            tasks = tasks.map(
+                lambda row: {"images": [row["image"]]}, remove_columns=["image"], load_from_cache_file=False
+            )
         tasks = tasks.cast_column("images", choices.features["images"])
     return concatenate_datasets([tasks, choices])
 

@@ -23,6 +23,8 @@ class ModelServer:
         self.lock = threading.Lock()
         self.logprobs = True
         self.failures: list[int] = []
+        self.unknown: dict[str, str] = {}
+        self.context = 10_000
         self.url = ""
 
     def complete(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -33,7 +35,9 @@ class ModelServer:
             )
             ids = self.tokenizer(text, return_tensors="pt", add_special_tokens=False).input_ids
             scores = self.model(ids, logits_to_keep=1).logits[0, -1].float().log_softmax(-1)
-            said = self.model.generate(ids, max_new_tokens=body["max_tokens"], do_sample=False)[0, ids.shape[1] :]
+            said = self.model.generate(
+                ids, max_new_tokens=body.get("max_tokens") or body["max_completion_tokens"], do_sample=False
+            )[0, ids.shape[1] :]
         choice: dict[str, Any] = {
             "index": 0,
             "message": {"role": "assistant", "content": self.tokenizer.decode(said, skip_special_tokens=True)},
@@ -47,6 +51,15 @@ class ModelServer:
             ]
             choice["logprobs"] = {"content": [{**entries[0], "top_logprobs": entries}]}
         return {"object": "chat.completion", "model": body["model"], "choices": [choice]}
+
+    def complaint(self, body: dict[str, Any]) -> str:
+        """What OpenAI and vLLM say to a request that they do not take; "" where it is taken."""
+        text = self.tokenizer.apply_chat_template(body["messages"], tokenize=False)
+        if (asked := len(self.tokenizer(text).input_ids)) > self.context:
+            return (
+                f"This model's maximum context length is {self.context} tokens. However, you requested {asked} tokens"
+            )
+        return next((says for name, says in self.unknown.items() if name in body), "")
 
     @contextlib.contextmanager
     def without_logprobs(self) -> Iterator[None]:
@@ -77,7 +90,9 @@ def serve(model: Path) -> Iterator[ModelServer]:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             status = state.failures.pop(0) if state.failures else 200
             known = self.path == "/v1/chat/completions"
-            reply = state.complete(body) if status == 200 and known else {"error": {"message": "no"}}
+            says = state.complaint(body) if known and status == 200 else "no"
+            status = 400 if known and status == 200 and says else status
+            reply = state.complete(body) if status == 200 and known else {"error": {"message": says}}
             data = json.dumps(reply).encode()
             self.send_response(status if known else 404)
             self.send_header("Content-Type", "application/json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from model_server import serve
-from tiny_training import SHORT, write_split
+from tiny_training import SHORT, toy_pair, write_split
 
-from contextrl_data.pipeline.errors import SetupError
+from contextrl_data.pipeline.errors import InputError, SetupError
 from contextrl_data.stages.train.probe import ProbeResult, run_probe, score, table
 from contextrl_data.stages.train.probe_config import ProbeConfig
 from contextrl_data.stages.train.probe_server import read_label
@@ -133,6 +134,37 @@ def test_without_log_probabilities_samples_are_read(probe: Probe, server: Any) -
         found = probe(server={"url": server.url}, pairs={"limit": 4})
     assert found.how == "samples"
     assert 0 <= found.overall.unreadable <= 1
+
+
+REFUSALS = {  # as OpenAI's API says it of its newer models, and as servers do that allow no field that they do not know
+    "max_tokens": "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+    "temperature": "Unsupported value: 'temperature' does not support 0 with this model. Only the default (1) value is supported.",
+    "chat_template_kwargs": "Unrecognized request argument supplied: chat_template_kwargs",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("logprobs", [True, False])
+def test_fields_that_a_server_refuses_are_left_out(
+    probe: Probe, server: Any, monkeypatch: pytest.MonkeyPatch, logprobs: bool
+) -> None:
+    settings: dict[str, Any] = {"server": {"url": server.url, "workers": 1, "retries": 0}, "pairs": {"limit": 4}}
+    monkeypatch.setattr(server, "logprobs", logprobs)
+    expected = probe(**settings)
+    monkeypatch.setattr(server, "unknown", REFUSALS)
+    assert probe(**settings) == expected
+
+
+def test_pairs_that_a_server_calls_too_long_are_counted(
+    probe: Probe, server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rows = [toy_pair(random.Random(i), str(i), words=4 + 40 * (i % 2)) for i in range(4)]
+    write_split(tmp_path / "mixed", "probe", rows)
+    monkeypatch.setattr(server, "context", 60)
+    found = probe(server={"url": server.url}, pairs={"dataset": str(tmp_path / "mixed")})
+    assert (found.overall.pairs, found.too_long) == (2, 2)
+    monkeypatch.setattr(server, "context", 5)
+    with pytest.raises(InputError, match=r"all 4 pairs of .* are longer than the context of .* longer one"):
+        probe(server={"url": server.url}, pairs={"dataset": str(tmp_path / "mixed")})
 
 
 def test_a_passing_failure_is_tried_again(probe: Probe, server: Any) -> None:
