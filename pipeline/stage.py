@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
@@ -146,6 +146,9 @@ class Stage(ABC, Generic[C]):
 class Source(Stage[C]):
     """A stage without input rows."""
 
+    in_files: ClassVar[str] = ""
+    """A column whose values may stay in the parquet files that they were read from, as `in_files.InFile`."""
+
     @abstractmethod
     def items(self) -> Iterator[tuple[str, Outcome]]:
         """Yield an id and an outcome for everything found, the unusable too, in a fixed order."""
@@ -160,7 +163,11 @@ class Map(Stage[C]):
     """A dear row (a rollout, a chat call) is journalled as soon as it is done, and never done twice."""
     adds: ClassVar[tuple[str, ...]] = ()
     """Where a kept row comes out once, with its id, and only these columns are new or changed: then nothing else is
-    written again. Empty: whole rows are written."""
+    written again, nor a value of them that is the input row's own. None is emptied. Empty: whole rows are written."""
+
+    def is_dear(self, sides: Collection[str]) -> bool:
+        """Whether rows are journalled where these side inputs are there."""
+        return self.dear
 
     @abstractmethod
     def process(self, row: Row) -> Outcome:

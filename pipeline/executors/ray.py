@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from pydantic import Field
@@ -216,7 +217,7 @@ class _Pool:
     def _replace(self, flight: _Flight) -> None:
         """Ask for an actor in the place of a dead one, wherever there is room."""
         if flight.spent + 1 >= LIVES:
-            rows = ", ".join(str(row["id"]) for row in self._rows(flight.batch[1])[:3])
+            rows = ", ".join(str(row["id"]) for row in islice(self._rows(flight.batch[1]), 3))
             raise ContextRLError(
                 f"{LIVES} workers of stage {self._name!r} died on the same rows ({rows}); finished rows are saved"
             )
