@@ -137,6 +137,11 @@ class Stage(ABC, Generic[C]):
     def close(self) -> None:
         """Called once in every worker after the last row, also after an error."""
 
+    @property
+    def workers(self) -> int:
+        """How many workers share this stage; 1 where it is not opened by a runner."""
+        return self.context.workers if hasattr(self, "context") else 1
+
     def tell(self, what: str, done: int, total: int | None = None) -> None:
         """See `Tell`; nobody hears it where the stage is not opened by a runner."""
         if (context := getattr(self, "context", None)) is not None:

@@ -7,7 +7,7 @@ A stage that only adds columns, or only drops rows, writes no row again: its sha
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Container, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -213,7 +213,13 @@ def picked(rows: Rows, ids: Collection[str]) -> Iterator[Row]:
     if not isinstance(rows, StoredRows):
         yield from (row for row in rows if row["id"] in wanted)
         return
-    yield from rows.at([place for place, row in enumerate(rows.select(["id"])) if row["id"] in wanted])
+    yield from rows.at(places_of(rows, wanted)[0])
+
+
+def places_of(rows: StoredRows, ids: Container[str]) -> tuple[list[int], list[str]]:
+    """Where the rows with these ids are, in order, and their ids."""
+    found = [(place, row["id"]) for place, row in enumerate(rows.select(["id"])) if row["id"] in ids]
+    return [place for place, _ in found], [one for _, one in found]
 
 
 def added(row: Row, given: Row, columns: Sequence[str]) -> dict[str, Any]:
