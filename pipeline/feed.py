@@ -65,9 +65,11 @@ class Feed:
         """Rows by their places, those of one row group together: a worker reads them itself."""
         start = builder.index * SHARD_ROWS
         missing = builder.missing()
+        # What comes back of a stage that adds columns is light.
+        most = BATCH_ROWS if self.main.in_pieces or not self.stage.adds else SHARD_ROWS
         while missing:
             end = ends[bisect_right(ends, start + missing[0])]
-            size = min(bisect_left(missing, end - start), BATCH_ROWS)
+            size = min(bisect_left(missing, end - start), most)
             batch, missing = missing[:size], missing[size:]
             keys = [(builder.ids[place], "") for place in batch]
             yield self._send(builder, Places(tuple(start + place for place in batch)), batch, keys)

@@ -20,6 +20,25 @@ class Shard(BaseModel):
     ledger_sha256: str
 
 
+class KeptFile(BaseModel):
+    """A parquet file in `files/` that holds values of a column, see `in_files`."""
+
+    name: str
+    column: str
+    """The column's name in that file."""
+    sha256: str
+    size: int
+    mtime_ns: int
+    """As it was when the stage ended: while it is the same, the bytes are not looked at again."""
+
+
+class InFiles(BaseModel):
+    """The column of a stage that lies in files beside its shards."""
+
+    column: str
+    files: list[KeptFile]
+
+
 class Manifest(BaseModel):
     """What a finished stage says of itself. Written last; a folder without one is unfinished."""
 
@@ -33,6 +52,8 @@ class Manifest(BaseModel):
     """Input stage -> digest of the rows that were read."""
     below: tuple[str, str] | None = None
     """Folder and digest of the stage whose rows the shards add to or choose from; None where they hold whole rows."""
+    in_files: InFiles | None = None
+    """The column that stayed in the files that it was read from; None where the shards hold all."""
     rows_in: int
     kept: int
     dropped: dict[str, int]

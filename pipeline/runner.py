@@ -28,7 +28,7 @@ from contextrl_data.pipeline.executors import Executor, Job
 from contextrl_data.pipeline.executors.local import LocalExecutor, cores
 from contextrl_data.pipeline.feed import Feed
 from contextrl_data.pipeline.journal import Journal
-from contextrl_data.pipeline.manifest import Manifest
+from contextrl_data.pipeline.manifest import InFiles, Manifest, Shard
 from contextrl_data.pipeline.origin import git_commit, package_version
 from contextrl_data.pipeline.plan import RunSettings, Step, inputs_of, keys_of
 from contextrl_data.pipeline.progress import Progress
@@ -44,7 +44,7 @@ from contextrl_data.pipeline.stage import (
 )
 from contextrl_data.pipeline.store import PLACE, StageFolder, count_ledger, write_atomic
 from contextrl_data.pipeline.stored import StoredRows
-from contextrl_data.pipeline.whole import run_gather, run_sift, run_source
+from contextrl_data.pipeline.whole import Told, run_gather, run_sift, run_source
 
 
 @dataclass
@@ -104,7 +104,7 @@ class Runner:
             workers=self._workers(step.stage),
             run_id=key,
         )
-        gathered = self._work(step.stage, context, folder, main, shown)
+        told = self._work(step.stage, context, folder, main, shown)
         shards = describe_shards(folder)
         counts = count_ledger(folder)
         below = None
@@ -117,17 +117,16 @@ class Runner:
             config=step.stage.config.model_dump(mode="json"),
             inputs=inputs,
             below=below,
+            in_files=told.in_files,
             rows_in=len(main) if main is not None else sum(s.rows_in for s in shards),
             kept=counts["kept", ""],
             dropped={reason: n for (status, reason), n in sorted(counts.items()) if status == "dropped"},
             failed={reason: n for (status, reason), n in sorted(counts.items()) if status == "failed"},
             rows_out=sum(s.rows_out for s in shards),
             shards=shards,
-            digest=hashlib.sha256(
-                "".join([*(s.sha256 for s in shards), below[1] if below else ""]).encode()
-            ).hexdigest(),
-            funnel=gathered[0],
-            notes=gathered[1],
+            digest=_digest(shards, below, told.in_files),
+            funnel=told.funnel,
+            notes=told.notes,
             seconds=round(time.monotonic() - started + _spent(folder), 2),
             cost=dollars_of(read_calls(folder)),
             git_commit=git_commit(),
@@ -164,7 +163,7 @@ class Runner:
         folder: StageFolder,
         main: StoredRows | None,
         shown: StageProgress,
-    ) -> tuple[list[tuple[str, int]], dict[str, Any]]:
+    ) -> Told:
         started = time.monotonic()
         if not isinstance(stage, Map):  # a map is shown by its rows, and its context goes to other processes
             context = replace(context, tell=self._teller(shown))
@@ -176,13 +175,13 @@ class Runner:
             elif isinstance(stage, Gather) and main is not None:
                 return run_gather(stage, context, folder, main, shown)
             elif isinstance(stage, Source):
-                run_source(stage, context, folder, shown)
+                return run_source(stage, context, folder, shown)
             else:
                 raise ContextRLError(f"{stage.name}: a {type(stage).__name__} needs an input")
         except BaseException:
             _spent(folder, time.monotonic() - started)
             raise
-        return [], {}
+        return Told()
 
     def _teller(self, shown: StageProgress) -> Tell:
         def tell(what: str, done: int, total: int | None = None) -> None:
@@ -194,7 +193,7 @@ class Runner:
     def _map(
         self, stage: Map[Any], context: Context, folder: StageFolder, main: StoredRows, shown: StageProgress
     ) -> None:
-        with _journal(stage, folder) as journal:
+        with _journal(stage, context, folder) as journal:
             feed = Feed(stage, folder, main, journal, self.settings.shard_rows, shown, self.progress)
             job = Job(stage, context, self.settings.retries, main)
             for number, outcomes in self.executor.run(job, feed.batches(), context.workers):
@@ -203,8 +202,8 @@ class Runner:
 
 
 @contextmanager
-def _journal(stage: Map[Any], folder: StageFolder) -> Iterator[Journal | None]:
-    if not stage.dear:
+def _journal(stage: Map[Any], context: Context, folder: StageFolder) -> Iterator[Journal | None]:
+    if not stage.is_dear(context.sides):
         yield None
         return
     with Journal(folder.journal) as journal:
@@ -231,6 +230,14 @@ def _spent(folder: StageFolder, more: float = 0.0) -> float:
         with suppress(OSError):  # a full disk is told by what failed first; this is only a figure for the report
             path.write_text(f"{before + more:.2f}")
     return before
+
+
+def _digest(shards: Sequence[Shard], below: tuple[str, str] | None, in_files: InFiles | None) -> str:
+    """Of all that the rows are made of."""
+    files = [file.sha256 for file in in_files.files] if in_files is not None else []
+    return hashlib.sha256(
+        "".join([*(s.sha256 for s in shards), below[1] if below else "", *files]).encode()
+    ).hexdigest()
 
 
 def _nothing_left(manifest: Manifest) -> InputError:

@@ -9,15 +9,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from contextrl_data.pipeline.hashing import sha256_file
+from contextrl_data.pipeline.in_files import FILE, ROW
 from contextrl_data.pipeline.manifest import Shard
-from contextrl_data.pipeline.stage import Drop, Fail, Keep, Map, Outcome, Row, Sift, Stage
+from contextrl_data.pipeline.stage import Drop, Fail, Keep, Map, Outcome, Row, Sift, Source, Stage
 from contextrl_data.pipeline.store import (
     LEDGER,
     PLACE,
     SHARD_ROWS,
     StageFolder,
     ledger_row,
-    sha256_file,
     table_of,
     write_table,
 )
@@ -115,7 +116,10 @@ def write_shard(folder: StageFolder, index: int, data: pa.Table, ledger: pa.Tabl
 
 
 def stored_schema(stage: Stage[Any]) -> pa.Schema:
-    """What a stage's shards hold: whole rows, or the columns that it adds and where they belong."""
+    """What a stage's shards hold: whole rows, those that stay in a file by their place there, or the columns that it
+    adds and where they belong."""
+    if isinstance(stage, Source) and stage.in_files:
+        return pa.schema([*stage.schema, pa.field(FILE, pa.string()), pa.field(ROW, pa.int64())])
     names = ("id", *stage.adds) if isinstance(stage, Map) and stage.adds else ("id",) if isinstance(stage, Sift) else ()
     if not names:
         return stage.schema

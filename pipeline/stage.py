@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
@@ -137,6 +137,11 @@ class Stage(ABC, Generic[C]):
     def close(self) -> None:
         """Called once in every worker after the last row, also after an error."""
 
+    @property
+    def workers(self) -> int:
+        """How many workers share this stage; 1 where it is not opened by a runner."""
+        return self.context.workers if hasattr(self, "context") else 1
+
     def tell(self, what: str, done: int, total: int | None = None) -> None:
         """See `Tell`; nobody hears it where the stage is not opened by a runner."""
         if (context := getattr(self, "context", None)) is not None:
@@ -145,6 +150,9 @@ class Stage(ABC, Generic[C]):
 
 class Source(Stage[C]):
     """A stage without input rows."""
+
+    in_files: ClassVar[str] = ""
+    """A column whose values may stay in the parquet files that they were read from, as `in_files.InFile`."""
 
     @abstractmethod
     def items(self) -> Iterator[tuple[str, Outcome]]:
@@ -160,7 +168,11 @@ class Map(Stage[C]):
     """A dear row (a rollout, a chat call) is journalled as soon as it is done, and never done twice."""
     adds: ClassVar[tuple[str, ...]] = ()
     """Where a kept row comes out once, with its id, and only these columns are new or changed: then nothing else is
-    written again. Empty: whole rows are written."""
+    written again, nor a value of them that is the input row's own. None is emptied. Empty: whole rows are written."""
+
+    def is_dear(self, sides: Collection[str]) -> bool:
+        """Whether rows are journalled where these side inputs are there."""
+        return self.dear
 
     def takes(self) -> Mapping[str, float]:
         """What one worker takes of its node beside a core, by the names that Ray clusters use: `GPU`, `docker`."""

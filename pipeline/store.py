@@ -5,7 +5,7 @@
       ledger-00000.parquet   what became of each of those input rows: kept, dropped (reason) or failed (boundary)
       parts/                 finished pieces of a shard that is not complete yet
       journal.jsonl          outcomes of dear rows, appended as soon as each is done
-      files/                 what a stage makes beside its rows
+      files/                 what a stage makes beside its rows, or keeps of what it read, see `in_files`
       calls/                 one line per call of a model: what it used and took, see `calls`
       manifest.json          written last: counts, hashes of every shard, config, inputs, git commit
 
@@ -15,7 +15,6 @@ input alone, so the bytes are the same for any number of workers, size of parts 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -28,6 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contextrl_data.pipeline.errors import SetupError, StoreError
+from contextrl_data.pipeline.hashing import checked_file, sha256_file
 from contextrl_data.pipeline.manifest import Manifest
 from contextrl_data.pipeline.stage import Drop, Fail, Keep, Outcome, Row
 
@@ -48,12 +48,6 @@ LEDGER = pa.schema(
         ("rows_out", pa.int32()),
     ]
 )
-
-
-def sha256_file(path: Path) -> str:
-    """Hex sha256 of a file's bytes."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -197,7 +191,7 @@ class StageFolder:
         write_atomic(self._manifest, orjson.dumps(manifest.model_dump(), option=orjson.OPT_INDENT_2))
 
     def verify(self, manifest: Manifest) -> None:
-        """Raise `StoreError` where a shard that the manifest names is missing or holds other bytes."""
+        """Raise `StoreError` where a file that the manifest names is missing or holds other bytes."""
         for shard in manifest.shards:
             for name, expected in ((shard.data, shard.sha256), (shard.ledger, shard.ledger_sha256)):
                 path = self.path / name
@@ -205,6 +199,8 @@ class StageFolder:
                     raise StoreError(f"{path} is missing though the manifest names it")
                 if sha256_file(path) != expected:
                     raise StoreError(f"{path} does not hold the bytes that the manifest names")
+        for file in manifest.in_files.files if manifest.in_files is not None else ():
+            checked_file(self.path, file)
 
     def reopen(self) -> None:
         """Forget the manifest and the shards whose ledger has failures; finished dear rows stay in the journal."""

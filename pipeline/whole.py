@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from itertools import count, islice
 from typing import Any
 
 from contextrl_data.pipeline.counters import StageProgress
 from contextrl_data.pipeline.errors import StoreError
+from contextrl_data.pipeline.in_files import FileKeeper
+from contextrl_data.pipeline.manifest import InFiles
 from contextrl_data.pipeline.shards import ShardBuilder, stored_schema
 from contextrl_data.pipeline.stage import Context, Drop, Gather, Gathered, Keep, Outcome, Sift, Source
 from contextrl_data.pipeline.store import LEDGER, SHARD_ROWS, StageFolder, ledger_row, table_of, write_table
@@ -17,18 +20,29 @@ WRITTEN = "rows written"
 """The step of a stage that has said all it has to say."""
 
 
-def run_source(stage: Source[Any], context: Context, folder: StageFolder, shown: StageProgress) -> None:
+@dataclass
+class Told:
+    """What the manifest says of a stage beside its counts."""
+
+    funnel: list[tuple[str, int]] = field(default_factory=list)
+    notes: dict[str, Any] = field(default_factory=dict)
+    in_files: InFiles | None = None
+
+
+def run_source(stage: Source[Any], context: Context, folder: StageFolder, shown: StageProgress) -> Told:
     """Write everything that the source finds; a shard is written while the next one is read."""
     stage.open(context)
+    keeper = FileKeeper(folder, stage.in_files)
     try:
         with ThreadPoolExecutor(1) as writer:
-            items = stage.items()
+            items = ((row_id, keeper.away(outcome)) for row_id, outcome in stage.items())
             pending: Future[None] | None = None
             for index in count():
                 window = list(islice(items, SHARD_ROWS))
                 if not window and index:
                     break
-                builder = ShardBuilder(folder, index, [row_id for row_id, _ in window], stage.schema, SHARD_ROWS)
+                ids = [row_id for row_id, _ in window]
+                builder = ShardBuilder(folder, index, ids, stored_schema(stage), SHARD_ROWS)
                 for place, (_, outcome) in enumerate(window):
                     builder.put(place, outcome)
                     shown.count(outcome)
@@ -39,11 +53,10 @@ def run_source(stage: Source[Any], context: Context, folder: StageFolder, shown:
                 pending.result()
     finally:
         stage.close()
+    return Told(in_files=keeper.described())
 
 
-def run_sift(
-    stage: Sift[Any], context: Context, folder: StageFolder, main: StoredRows, shown: StageProgress
-) -> tuple[list[tuple[str, int]], dict[str, Any]]:
+def run_sift(stage: Sift[Any], context: Context, folder: StageFolder, main: StoredRows, shown: StageProgress) -> Told:
     """Show the stage its columns of all rows; write which of them go on."""
     stage.open(context)
     try:
@@ -64,12 +77,12 @@ def run_sift(
         builder.write()
     if known != len(result.dropped):
         raise StoreError(f"{stage.name}: names rows as dropped that were not among its inputs")
-    return result.funnel, result.notes
+    return Told(result.funnel, result.notes)
 
 
 def run_gather(
     stage: Gather[Any], context: Context, folder: StageFolder, main: StoredRows, shown: StageProgress
-) -> tuple[list[tuple[str, int]], dict[str, Any]]:
+) -> Told:
     """Show the stage all rows; write what comes out, and a ledger of what went in."""
     stage.open(context)
     try:
@@ -85,7 +98,7 @@ def run_gather(
     finally:
         stage.close()
     _write_ledgers(stage, folder, main, result, data, shown)
-    return result.funnel, result.notes
+    return Told(result.funnel, result.notes)
 
 
 def _write_ledgers(

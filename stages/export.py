@@ -24,9 +24,10 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from contextrl_data.pipeline.errors import ConfigError, InputError, StoreError
+from contextrl_data.pipeline.hashing import sha256_file
 from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Gather, Gathered, Row, Rows, StageConfig, Tell, silent
-from contextrl_data.pipeline.store import disk_error, sha256_file
+from contextrl_data.pipeline.store import disk_error
 from contextrl_data.stages.card import PROVENANCE, write_card
 from contextrl_data.stages.facts import FactCounter
 from contextrl_data.stages.rows import EXPORTED, PAIR

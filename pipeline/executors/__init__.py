@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -41,7 +41,7 @@ class Job:
         """Process rows one by one: a bad row is data, a bad set-up is an exception."""
         return [self._with_retries(row) for row in self.rows(batch)]
 
-    def rows(self, batch: list[Row] | Places) -> list[Row]:
+    def rows(self, batch: list[Row] | Places) -> Iterable[Row]:
         """The rows of a batch, read here where it names only their places."""
         if isinstance(batch, Places):
             assert self.main is not None
@@ -65,7 +65,7 @@ class Job:
             if isinstance(outcome, Keep) and self.stage.adds:
                 if [one["id"] for one in outcome.rows] != [row["id"]]:
                     raise TypeError("a stage that adds columns kept something else than the row itself")
-                return Keep([added(outcome.rows[0], self.stage.adds)])
+                return Keep([added(outcome.rows[0], row, self.stage.adds)])
             return outcome
         except RowFailure as failure:
             return Fail(failure.boundary, failure.message)

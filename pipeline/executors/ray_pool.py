@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -209,7 +210,7 @@ class Pool:
         spent = flight.spent + (reference in self._blamed)
         self._blamed.discard(reference)
         if spent >= LIVES:
-            rows = ", ".join(str(row["id"]) for row in self._rows(flight.batch[1])[:3])
+            rows = ", ".join(str(row["id"]) for row in islice(self._rows(flight.batch[1]), 3))
             raise ContextRLError(
                 f"{LIVES} workers of stage {self._name!r} died on the same rows ({rows}), the last so: {why}; "
                 "finished rows are saved"

@@ -117,7 +117,7 @@ class Cascade(Gather[CascadeConfig]):
         narrow("a kind of confounder", self._has_kind, "no partner with a fitting label")
         narrow("issues distinct and related", is_related, "no partner with a distinct, related issue")
         narrow("answers distinct", self._answers_differ, "no partner with a different answer")
-        shelf.fill(rows, pairs)
+        shelf.fill(rows, pairs, self.workers)
         narrow("no near-duplicates", is_no_copy, "only near-duplicate partners")
         narrow("lengths balanced", is_balanced, "only partners of very different length")
         for pair in pairs:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future
 from typing import Literal
 
@@ -35,15 +35,20 @@ class Check(Sandboxed, Map[CheckConfig]):
     """Runs both answers of a sibling pair against both tasks' tests and records the four results."""
 
     name = "check"
-    version = 2
+    version = 3
     schema = CHECKED
     work = "thread"
     dear = True
+    adds = ("first", "second", "checks")
 
     def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
         """Two crossed runs for a sibling pair, none for an outcome pair, and what is known already is not run again: about
         one container a pair. None where no tasks are known."""
         return Outlook(rows, containers=rows if sides else 0)
+
+    def is_dear(self, sides: Collection[str]) -> bool:
+        """Where no tasks are known nothing is run."""
+        return "tasks" in sides
 
     def open(self, context: Context) -> None:
         """Read the tasks that pairs may name. Sandboxes are asked for at the first pair that needs one."""

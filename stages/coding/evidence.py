@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import orjson
 import zstandard
 
+from contextrl_data.pipeline.executors.spread import spread
 from contextrl_data.pipeline.stage import Row, Rows
-from contextrl_data.pipeline.stored import picked
 from contextrl_data.stages.coding.edit_commands import first_edit
 from contextrl_data.stages.coding.inline import code_of
 from contextrl_data.stages.coding.pairing import Light, line_hash
@@ -56,16 +56,15 @@ class Evidence:
 class EvidenceShelf(dict[str, Evidence]):
     """Evidence by trajectory id."""
 
-    def fill(self, rows: Rows, pairs: Iterable[LightPair]) -> None:
-        """One pass over the full rows; only members of `pairs` are looked at."""
+    def fill(self, rows: Rows, pairs: Iterable[LightPair], workers: int = 1) -> None:
+        """One pass over the full rows; only members of `pairs` are looked at, by so many processes."""
         wanted: dict[str, set[str]] = {}
         for pair in pairs:
             names = pair.first.names | pair.second.names
             wanted.setdefault(pair.first.id, set()).update(names)
             wanted.setdefault(pair.second.id, set()).update(names)
         if wanted:
-            for row in picked(rows, wanted):
-                self[row["id"]] = _evidence(row, wanted[row["id"]])
+            self.update(spread(_evidence, rows, wanted, workers))
 
     def margin(self, answer: Light, other: Light) -> float:
         """How much more of an answer's identifiers the other run shows than the own one, before any edit."""

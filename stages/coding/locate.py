@@ -27,7 +27,7 @@ class Locate(Map[LocateConfig]):
     """Adds `edits` to a trajectory, one per function and file that its patch changes."""
 
     name = "locate"
-    version = 2
+    version = 3
     schema = LOCATED
     work = "process"
     adds = ("patch", "edits")

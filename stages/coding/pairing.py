@@ -75,8 +75,9 @@ def usable(resolved: bool | None, kinds: Collection[str], require_resolved: bool
 
 
 def line_hash(line: str) -> int:
-    """A number for a line, white space aside; for use within one process."""
-    return hash(fold(line))
+    """A number for a line, white space aside: the same in every process."""
+    folded = fold(line).encode("utf-8", "replace")
+    return int.from_bytes(hashlib.blake2b(folded, digest_size=8).digest(), "little")
 
 
 def _digest(lines: Iterable[str]) -> str:

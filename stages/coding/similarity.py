@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from contextrl_data.pipeline.errors import MissingExtra, SetupError
+from contextrl_data.pipeline.hashing import sha256_file
 from contextrl_data.pipeline.stage import StageConfig
-from contextrl_data.pipeline.store import sha256_file
 
 if TYPE_CHECKING:
     from datasketch import MinHash

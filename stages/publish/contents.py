@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from contextrl_data.pipeline.errors import InputError
-from contextrl_data.pipeline.store import sha256_file
+from contextrl_data.pipeline.hashing import sha256_file
 from contextrl_data.stages.card import CARD, PLACE_OF_REPO, PROVENANCE, read_provenance
 from contextrl_data.stages.facts import dataset_key
 

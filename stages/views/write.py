@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contextrl_data.pipeline.errors import InputError, SetupError, StoreError
+from contextrl_data.pipeline.hashing import sha256_file
 from contextrl_data.pipeline.stage import Row
-from contextrl_data.pipeline.store import sha256_file
 from contextrl_data.stages.views.source import PairFiles
 from contextrl_data.stages.views.task import Task, Tasks, tasks_of
 from contextrl_data.stages.views.view import View

@@ -102,7 +102,7 @@ def test_added_columns_and_chosen_rows_are_read_with_the_rows_below(tmp_path: Pa
             {name: row[name] for name in row if name in columns} for row in wanted(count)
         ]
     places = [place for place in range(len(rows)) if place % 7 in (0, 3)]
-    assert rows.at(places) == [wanted(count)[place] for place in places]
+    assert list(rows.at(places)) == [wanted(count)[place] for place in places]
     ids = {row["id"] for row in wanted(count)[5:9]} | {"nobody"}
     assert [row["id"] for row in picked(rows, ids)] == [row["id"] for row in wanted(count)[5:9]]
     assert rows.ends()[-1] == len(rows)

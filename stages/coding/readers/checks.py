@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from contextrl_data.stages.coding.readers.diffs import is_diff, mentions, normal_patch, patch_paths
-from contextrl_data.stages.coding.readers.found import Message, Unusable
+from contextrl_data.stages.coding.readers.found import BETWEEN, Message, Unusable
 from contextrl_data.stages.coding.readers.in_arrow import MessagesInArrow
 
 # Every stretch is bounded: a hostile line must not be searched once for each of its words.
@@ -16,7 +16,7 @@ _FORMS: tuple[tuple[str, re.Pattern[str] | None], ...] = (
     ("sed ", re.compile(r"sed\b[^\n]{0,300}?\s(?:-\w*i|--in-place)")),
     ("perl ", re.compile(r"perl\b[^\n]{0,300}?\s-\w*i")),
     ("ruby ", re.compile(r"ruby\b[^\n]{0,300}?\s-\w*i")),
-    ("tee ", re.compile(r"tee\s+\S")),
+    ("tee ", re.compile(r"tee\s+[^\s\0]")),
     ("git ", re.compile(r"git\s+(?:apply|am|checkout|revert|restore|stash|mv|rm|cherry-pick)\b")),
     ("str_replace", None),
     ("<function=", re.compile(r"<function=\w*(?:edit|create|insert|write|replace|patch|append)")),
@@ -34,26 +34,22 @@ _REDIRECTED = re.compile(
 )
 
 
-def edits(messages: Sequence[Message]) -> bool:
+def edits(said: str) -> bool:
     """Whether the agent ever wrote a file, by any of the known ways; lenient, for it decides whether a run is used."""
-    return any(_writes(text) for text in said(messages))
-
-
-def said(messages: Sequence[Message]) -> Iterator[str]:
-    """What the agent said, one message after the other."""
-    if isinstance(messages, MessagesInArrow):
-        return messages.said()
-    return (message["content"] for message in messages if message["role"] == "assistant")
-
-
-def _writes(content: str) -> bool:
     for mark, pattern in _FORMS:
-        if mark in content and (pattern is None or pattern.search(content)):
+        if mark in said and (pattern is None or pattern.search(said)):
             return True
-    return ">" in content and any(">" in line and _REDIRECTED.search(line) for line in content.split("\n"))
+    return ">" in said and any(">" in line and _REDIRECTED.search(line) for line in said.split("\n"))
 
 
-def checked_patch(patch: str | None, messages: Sequence[Message], resolved: bool | None) -> str | None:
+def said_by_agent(messages: Sequence[Message]) -> str:
+    """What the agent said, as one text with `BETWEEN` between its messages."""
+    if isinstance(messages, MessagesInArrow):
+        return messages.said
+    return BETWEEN.join(message["content"] for message in messages if message["role"] == "assistant")
+
+
+def checked_patch(patch: str | None, messages: Sequence[Message], said: str, resolved: bool | None) -> str | None:
     """The patch in git's own line ends, or None where it is not known.
 
     Raises:
@@ -68,6 +64,6 @@ def checked_patch(patch: str | None, messages: Sequence[Message], resolved: bool
         raise Unusable("patch is not a diff")
     paths = patch_paths(patch)
     # Whoever edits a file names it: most runs need no look at what their commands printed.
-    if paths and not mentions(said(messages), paths) and not mentions((one["content"] for one in messages), paths):
+    if paths and not mentions([said], paths) and not mentions((one["content"] for one in messages), paths):
         raise Unusable("patch of another repository")
     return patch

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 _HEADER = re.compile(r"^diff --git (?:\"?a/(.{0,500}?)\"?) (?:\"?b/(.{0,500}?)\"?)\r?$", re.MULTILINE)
 _OLD = re.compile(r"^--- (?:a/)?([^\t\r\n]+)", re.MULTILINE)
@@ -46,17 +46,24 @@ def normal_patch(text: str) -> str:
 
 def is_diff(text: str) -> bool:
     """Whether a text has at least one file header of a unified diff."""
-    return ("diff --git " in text and _HEADER.search(text) is not None) or (
-        "+++ " in text and _NEW.search(text) is not None
-    )
+    return any(_headers(text)) or ("+++ " in text and _NEW.search(text) is not None)
 
 
 def patch_paths(text: str) -> list[str]:
     """Paths that a diff touches, before and after, each once, in order."""
-    found = dict.fromkeys(path for pair in _HEADER.findall(text) for path in pair)
+    found = dict.fromkeys(path for header in _headers(text) for path in header.groups())
     if not found:
         found = dict.fromkeys([*_OLD.findall(text), *_NEW.findall(text)])
     return [path.strip() for path in found if path.strip() and path.strip() != "/dev/null"]
+
+
+def _headers(text: str) -> Iterator[re.Match[str]]:
+    """The lines of git's own that begin a file; most lines of a patch are none, and are not tried."""
+    place = text.find("diff --git ")
+    while place >= 0:
+        if header := _HEADER.match(text, place):
+            yield header
+        place = text.find("diff --git ", place + 1)
 
 
 def mentions(texts: Iterable[str], paths: list[str]) -> bool:

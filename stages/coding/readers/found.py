@@ -9,6 +9,9 @@ from typing import Any
 Message = dict[str, str]
 """`role` and `content`, see `contextrl_data.stages.rows.MESSAGE`."""
 
+BETWEEN = "\n\0"
+"""What stands between two messages where they are looked at as one text: no pattern that is looked for crosses it."""
+
 
 class Unusable(Exception):
     """This row cannot become a trajectory. `reason` is a fixed phrase: it is counted."""

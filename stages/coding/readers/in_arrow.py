@@ -1,4 +1,7 @@
-"""Messages that stay in Arrow: where a file gives them in the normal form already, they are looked at and not copied."""
+"""Messages that stay in Arrow: where a file gives them in the normal form already, they are looked at and not copied.
+
+What can be asked of a whole batch at once is asked in Arrow, by the thread that decodes it: `rows_in_arrow`.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ from typing import Any, overload
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from contextrl_data.pipeline.in_files import InFile, Spot
 from contextrl_data.pipeline.stage import Row
-from contextrl_data.pipeline.store import InArrow
-from contextrl_data.stages.coding.readers.found import Message
+from contextrl_data.stages.coding.readers.found import BETWEEN, Message
 from contextrl_data.stages.rows import MESSAGE
 
 NORMAL_ROLES = frozenset({"system", "user", "assistant", "tool"})
@@ -21,24 +25,45 @@ MARKS = ("<function=", "```mswea_bash_command")
 class Batch:
     """The messages of some rows, side by side."""
 
-    def __init__(self, column: pa.ListArray) -> None:
+    def __init__(self, column: pa.ListArray, spot: Spot | None) -> None:
         messages = column.flatten()
         roles, texts = messages.field("role"), messages.field("content")
         starts = column.offsets.to_numpy() - column.offsets[0].as_py()
         struct = pa.StructArray.from_arrays([roles, texts], fields=list(MESSAGE))
         self.column = pa.ListArray.from_arrays(pa.array(starts, pa.int32()), struct)
+        self.spot = spot
+        """Where the first row lies, if the rows may stay there."""
         self.starts: list[int] = starts.tolist()
-        self.roles: list[str] = roles.to_pylist()
+        coded = roles.dictionary_encode()
+        self.known: list[str] = coded.dictionary.to_pylist()
+        self.roles: list[str] = np.array(self.known, object)[coded.indices.to_numpy()].tolist() if self.known else []
         _, offsets, data = texts.buffers()
         self.offsets = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+        self.places: list[int] = self.offsets.tolist()
         self.data = memoryview(data) if data is not None else memoryview(b"")
+        self.sizes = np.diff(self.offsets).astype("<i4").tobytes()
+        self.said: list[str] = _said(roles, texts, starts)
+
+    def has_nul(self) -> bool:
+        """Whether any text holds the character NUL."""
+        shown = np.frombuffer(self.data[self.places[0] : self.places[-1]], np.uint8)
+        return bool(len(shown)) and not shown.min()
 
     def text(self, index: int) -> str:
         """One message's text."""
-        return str(self.data[self.offsets[index] : self.offsets[index + 1]], "utf-8")
+        return str(self.data[self.places[index] : self.places[index + 1]], "utf-8")
 
 
-class MessagesInArrow(Sequence[Message], InArrow):
+def _said(roles: pa.Array, texts: pa.Array, starts: np.ndarray[Any, Any]) -> list[str]:
+    """For each row what the agent said, one message after the other, `BETWEEN` between them."""
+    mine = pc.equal(roles, "assistant")
+    before = np.concatenate([[0], np.cumsum(mine.to_numpy(zero_copy_only=False))])
+    lists = pa.ListArray.from_arrays(pa.array(before[starts], pa.int32()), texts.filter(mine))
+    said: list[str] = pc.binary_join(lists, BETWEEN).to_pylist()
+    return said
+
+
+class MessagesInArrow(Sequence[Message], InFile):
     """One run's messages. Reads like a list of them."""
 
     def __init__(self, batch: Batch, row: int) -> None:
@@ -69,33 +94,39 @@ class MessagesInArrow(Sequence[Message], InArrow):
     @property
     def data(self) -> memoryview:
         """All texts in UTF-8, one behind the other."""
-        return self._batch.data[self._batch.offsets[self._start] : self._batch.offsets[self._stop]]
+        return self._batch.data[self._batch.places[self._start] : self._batch.places[self._stop]]
 
     @property
-    def sizes(self) -> np.ndarray[Any, np.dtype[np.int32]]:
-        """Bytes of every text."""
-        return np.diff(self._batch.offsets[self._start : self._stop + 1])
+    def sizes(self) -> bytes:
+        """Bytes of every text, as int32 numbers."""
+        return self._batch.sizes[4 * self._start : 4 * self._stop]
 
-    def said(self) -> Iterator[str]:
-        """What the agent said, one message after the other."""
-        places = range(self._start, self._stop)
-        return (self._batch.text(place) for place in places if self._batch.roles[place] == "assistant")
+    @property
+    def said(self) -> str:
+        """What the agent said, one message after the other, `BETWEEN` between them."""
+        return self._batch.said[self._row]
 
     def arrow(self) -> pa.Array:
         """See `InArrow`."""
         return self._batch.column.slice(self._row, 1)
 
+    @property
+    def spot(self) -> Spot | None:
+        """See `InFile`."""
+        first = self._batch.spot
+        return None if first is None else Spot(first.path, first.column, first.row + self._row)
+
     def is_normal(self) -> bool:
         """Whether nothing in them has to be rewritten."""
-        if not NORMAL_ROLES.issuperset(self.roles):
+        if not NORMAL_ROLES.issuperset(self._batch.known) and not NORMAL_ROLES.issuperset(self.roles):
             return False
-        return not any(mark in text for text in self.said() for mark in MARKS)
+        return not any(mark in self.said for mark in MARKS)
 
 
-def rows_in_arrow(batch: pa.RecordBatch, name: str) -> list[Row] | None:
+def rows_in_arrow(batch: pa.RecordBatch, name: str, spot: Spot | None = None) -> list[Row] | None:
     """The rows of a batch with the messages of column `name` left in Arrow, but for rows where they need rewriting.
 
-    None where the column holds anything else than whole messages of role and content.
+    None where the column holds anything else than whole messages of role and content. `spot`: see `Batch`.
     """
     if name not in batch.schema.names:
         return None
@@ -117,16 +148,13 @@ def rows_in_arrow(batch: pa.RecordBatch, name: str) -> list[Row] | None:
             part.validate(full=True)
     except pa.ArrowInvalid:  # bytes that are no UTF-8
         return None
-    held = Batch(column)
-    shown = bytes(held.data[held.offsets[0] : held.offsets[-1]])
-    if b"\0" in shown:
+    held = Batch(column, spot)
+    if held.has_nul():
         return None
-    # Most batches hold nothing to rewrite, which one look at all their text tells.
-    sound = NORMAL_ROLES.issuperset(held.roles) and not any(mark.encode() in shown for mark in MARKS)
     others = batch.drop_columns([name]).to_pylist() if batch.num_columns > 1 else [{}] * batch.num_rows
     rows: list[Row] = []
     for index, row in enumerate(others):
         found = MessagesInArrow(held, index)
-        given = {**row, name: found if sound or found.is_normal() else list(found)}
+        given = {**row, name: found if found.is_normal() else list(found)}
         rows.append({key: given[key] for key in batch.schema.names})
     return rows

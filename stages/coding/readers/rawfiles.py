@@ -5,16 +5,18 @@ A damaged row is an outcome, and so is the end of a file that was cut short; onl
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
 from contextrl_data.pipeline.errors import InputError
+from contextrl_data.pipeline.in_files import Spot, may_stay
 from contextrl_data.pipeline.stage import Row
 from contextrl_data.stages.batches import batch_rows
 from contextrl_data.stages.coding.readers.decode import loads
@@ -25,6 +27,8 @@ from contextrl_data.stages.lines import split_lines
 
 BATCH = 128
 """Parquet rows decoded at a time: trajectories are long."""
+AHEAD = 2
+"""Such batches that are decoded before they are asked for."""
 ROWS = (".parquet", ".jsonl", ".jsonl.zst", ".ndjson", ".json")
 RUNS = (".traj", ".traj.json", ".traj.zst", ".traj.json.zst")
 SKIPPABLE_HEADER = b"\x2a\x4d\x18"
@@ -32,6 +36,7 @@ LARGEST_WINDOW = 128 << 20
 CUT = Unusable("file is cut short")
 DAMAGED = Unusable("file is damaged")
 
+Some = TypeVar("Some")
 Raw = tuple[str, Row | Unusable]
 """The place of a row, and the row or what is wrong with it."""
 
@@ -54,13 +59,16 @@ def trajectory_files(path: Path) -> list[Path]:
     return found
 
 
-def raw_rows(path: Path, name: str, alone: bool, max_bytes: int, messages: str = "messages") -> Iterator[Raw]:
+def raw_rows(
+    path: Path, name: str, alone: bool, max_bytes: int, messages: str = "messages", stay: bool = False
+) -> Iterator[Raw]:
     """Every row of one file. `name` is its name in places; `alone`: the user named this very file.
 
-    Where column `messages` of a parquet file is in the normal form already, it stays in Arrow.
+    Where column `messages` of a parquet file is in the normal form already, it stays in Arrow, and with `stay` may be
+    read from this file later too.
     """
     if path.name.endswith(".parquet"):
-        yield from _parquet(path, name, messages)
+        yield from _parquet(path, name, messages, stay)
     elif path.name.endswith(RUNS) or path.suffix == ".json":
         yield from _document(path, name, alone, max_bytes)
     else:
@@ -144,37 +152,48 @@ def _line(line: bytes | None) -> Row | Unusable:
         return fault
 
 
-def _parquet(path: Path, name: str, messages: str) -> Iterator[Raw]:
+def _parquet(path: Path, name: str, messages: str, stay: bool) -> Iterator[Raw]:
     try:
         file = pq.ParquetFile(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path} is not a whole parquet file", "download it again") from error
     number = 0
     with file:
+        stay = stay and may_stay(file, messages)
+        batches = file.iter_batches(batch_size=BATCH, use_threads=False)
         try:
-            for batch in _ahead(file.iter_batches(batch_size=BATCH, use_threads=False)):
-                for row in _batch_rows(batch, messages):
+            for rows in _ahead(_prepared(batches, path, messages, stay)):
+                for row in rows:
                     number += 1
                     yield f"{name}:{number}", row
         except (pa.ArrowException, OSError):
             yield f"{name}:{number + 1}", DAMAGED
 
 
-def _ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The same batches; the next one is decoded while one is used."""
-    with ThreadPoolExecutor(1) as decoder:
-        pending = decoder.submit(next, batches, None)
-        while (batch := pending.result()) is not None:
-            pending = decoder.submit(next, batches, None)
+def _ahead(batches: Iterator[Some]) -> Iterator[Some]:
+    """The same batches; the next ones are made while one is used."""
+    with ThreadPoolExecutor(1) as maker:
+        pending = deque(maker.submit(next, batches, None) for _ in range(AHEAD))
+        while (batch := pending.popleft().result()) is not None:
+            pending.append(maker.submit(next, batches, None))
             yield batch
 
 
-def _batch_rows(batch: pa.RecordBatch, messages: str) -> Iterator[Row | Unusable]:
+def _prepared(
+    batches: Iterator[pa.RecordBatch], path: Path, messages: str, stay: bool
+) -> Iterator[list[Row | Unusable]]:
+    """The rows of each batch."""
+    start = 0
+    for batch in batches:
+        yield _batch_rows(batch, messages, Spot(path, messages, start) if stay else None)
+        start += batch.num_rows
+
+
+def _batch_rows(batch: pa.RecordBatch, messages: str, spot: Spot | None) -> list[Row | Unusable]:
     try:
-        in_arrow = rows_in_arrow(batch, messages)
+        in_arrow = rows_in_arrow(batch, messages, spot)
     except (ValueError, OverflowError):
         in_arrow = None
     if in_arrow is not None:
-        yield from in_arrow
-    else:
-        yield from (Unusable("row cannot be decoded") if row is None else row for row in batch_rows(batch))
+        return [*in_arrow]
+    return [Unusable("row cannot be decoded") if row is None else row for row in batch_rows(batch)]

@@ -10,11 +10,11 @@ from pathlib import Path
 from pydantic import Field
 
 from contextrl_data.pipeline.errors import InputError
+from contextrl_data.pipeline.hashing import sha256_known
 from contextrl_data.pipeline.outlook import Outlook
 from contextrl_data.pipeline.stage import Drop, Fail, Keep, Outcome, Row, Source, StageConfig
-from contextrl_data.pipeline.store import sha256_file
 from contextrl_data.stages.coding.decontaminate import Benchmarks, DecontaminateConfig
-from contextrl_data.stages.coding.readers.checks import checked_patch, edits
+from contextrl_data.stages.coding.readers.checks import checked_patch, edits, said_by_agent
 from contextrl_data.stages.coding.readers.detect import Format, FormatName, detect, named
 from contextrl_data.stages.coding.readers.found import Found, Unusable
 from contextrl_data.stages.coding.readers.hub import HubFiles
@@ -71,8 +71,11 @@ class Trajectories(Source[TrajectoriesConfig]):
     """Files or a Hub data set -> TRAJECTORY."""
 
     name = "trajectories"
-    version = 2
+    version = 3
     schema = TRAJECTORY
+    in_files = "messages"
+    _known = ""
+    """Identity of what is read, as the key has it."""
 
     def outlook(self, rows: float, sides: Mapping[str, float]) -> Outlook:
         """Counted where the files are here."""
@@ -81,7 +84,8 @@ class Trajectories(Source[TrajectoriesConfig]):
     def fingerprint(self) -> str:
         """Content of every local file, or the commit on the Hub; of the task set and the id lists too."""
         config = self.config
-        parts = [_identity(config.path, config.revision, config.split), Benchmarks(config.benchmarks).fingerprint()]
+        self._known = _identity(config.path, config.revision, config.split)
+        parts = [self._known, Benchmarks(config.benchmarks).fingerprint()]
         if config.tasks is not None:
             parts.append(_identity(config.tasks.path, config.tasks.revision, config.tasks.split))
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
@@ -96,13 +100,22 @@ class Trajectories(Source[TrajectoriesConfig]):
                 yield place, Drop(raw.reason)
             else:
                 yield normal.outcome(place, raw, name)
+        self._check_unchanged()
+
+    def _check_unchanged(self) -> None:
+        """The rows must be those of the files that the key names; the Hub's have a commit."""
+        path = self.config.path
+        if self._known and Path(path).expanduser().exists() and _identity(path, None, None) != self._known:
+            raise InputError(f"{path} was written to while it was read", "run the build again when it is whole")
 
     def _raw(self) -> Iterator[tuple[str, Row | Unusable, str]]:
         config = self.config
         alone = Path(config.path).expanduser().is_file()
         for path, name in files_of(config.path, config.revision, config.split):
             hint = stem(path) if path.name.endswith(RUNS) else ""
-            rows = raw_rows(path, name, alone, config.max_row_bytes, config.columns.get("messages", "messages"))
+            column = config.columns.get("messages", "messages")
+            # Of a few rows the messages are written: that takes less than a copy of the whole file may.
+            rows = raw_rows(path, name, alone, config.max_row_bytes, column, stay=config.limit is None)
             first = list(islice(rows, PEEK))
             if not path.name.endswith(RUNS) or alone:
                 self._check_kind(path, first)
@@ -169,14 +182,15 @@ class Normal:
         instance_id, repo, commit, attempt = split_instance(given)
         repo, commit = found.repo or repo, found.commit or commit
         statement = found.problem_statement
-        patch = checked_patch(found.patch, found.messages, found.resolved)
+        said = said_by_agent(found.messages)
+        patch = checked_patch(found.patch, found.messages, said, found.resolved)
         task = self.tasks.get(given) if patch is None else None
         if task is not None:
-            patch = checked_patch(task.patch, found.messages, None)
+            patch = checked_patch(task.patch, found.messages, said, None)
             statement, repo, commit = statement or task.problem_statement, repo or task.repo, commit or task.commit
         if not instance_id and not repo:
             raise Unusable("no instance id")
-        if not edits(found.messages):
+        if not edits(said):
             raise Unusable("messages never edit")
         resolved = found.resolved
         return {
@@ -212,5 +226,5 @@ def format_of(raw: Row, config: TrajectoriesConfig) -> Format | None:
 def _identity(path: str, revision: str | None, split: str | None) -> str:
     if not Path(path).expanduser().exists():
         return HubFiles(path, revision, split).commit()
-    parts = [f"{name} {sha256_file(file)}" for file, name in files_of(path, None, None)]
+    parts = [f"{name} {sha256_known(file)}" for file, name in files_of(path, None, None)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -24,9 +24,9 @@ def digest(messages: Sequence[Message], patch: str | None) -> str:
         found.update(messages.data)
     else:
         texts = [message["content"].encode() for message in messages]
-        roles, sizes = [message["role"] for message in messages], np.array([*map(len, texts)], np.int32)
+        roles, sizes = [message["role"] for message in messages], np.array([*map(len, texts)], "<i4").tobytes()
         found.update(b"".join(texts))
-    found.update(sizes.astype("<i4").tobytes())
+    found.update(sizes)
     found.update("\0".join(["", *roles, patch or ""]).encode())
     return found.hexdigest()[:32]
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contextrl_data.pipeline.errors import InputError, SetupError
+from contextrl_data.pipeline.hashing import sha256_file
 from contextrl_data.pipeline.stage import Row
-from contextrl_data.pipeline.store import sha256_file
 from contextrl_data.stages.batches import batch_rows
 from contextrl_data.stages.images.sources.columns import FOLDER
 from contextrl_data.stages.images.sources.spec import ImageSetSpec

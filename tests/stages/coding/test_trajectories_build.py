@@ -89,7 +89,7 @@ def knowing(root: Path, doubt: str = "") -> Callable[[dict[str, Any]], Answer]:
     seen: dict[str, tuple[str, str]] = {}
 
     def reply(asked: dict[str, Any]) -> Answer:
-        for path in () if seen else sorted((root / "runs").glob("check-*/data-*.parquet")):
+        for path in () if seen else sorted((root / "runs").glob("mask-*/data-*.parquet")):
             for row in pq.read_table(path).to_pylist():
                 for side in (row["first"], row["second"]):
                     seen[transcript(side["full"])] = (side["patch"].strip(), row["group"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contextrl_data.pipeline.errors import InputError
+from contextrl_data.pipeline.in_files import ROW
+from contextrl_data.pipeline.plan import RunSettings, Step
+from contextrl_data.pipeline.runner import Finished, Runner
 from contextrl_data.pipeline.stage import Keep
 from contextrl_data.pipeline.store import table_of
+from contextrl_data.stages.coding.readers import trajectories
 from contextrl_data.stages.coding.readers.in_arrow import MessagesInArrow, rows_in_arrow
+from contextrl_data.stages.coding.readers.rawfiles import Raw
 from contextrl_data.stages.coding.readers.trajectories import Trajectories, TrajectoriesConfig
 from contextrl_data.stages.rows import MESSAGE, TRAJECTORY
 
@@ -77,3 +84,51 @@ def test_only_whole_messages_of_role_and_content_stay_in_arrow() -> None:
     ):
         assert rows_in_arrow(pa.record_batch({"messages": bad}), "messages") is None
     assert rows_in_arrow(batch, "history") is None
+
+
+def stored(root: Path, path: Path, **config: Any) -> Finished:
+    steps = [Step(Trajectories(TrajectoriesConfig(path=str(path), **config)))]
+    return Runner(RunSettings(root=root, workers=1)).run(steps)["trajectories"]
+
+
+def test_normal_messages_of_parquet_are_not_written_again(tmp_path: Path) -> None:
+    talks = [
+        [{"role": "user", "content": f"é {n}"}, {"role": "assistant", "content": "sed -i s/a/b/ x.py" + mark}]
+        for n, mark in enumerate(["", "", "```mswea_bash_command\nls\n```", ""])
+    ]
+    ids = pa.array([f"acme__shop-{number}" for number in range(len(talks))])
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"name": ids, "talk": pa.array(talks, pa.list_(PLAIN))}), path)
+    columns = {"messages": "talk", "instance_id": "name"}
+    done = stored(tmp_path / "runs", path, columns=columns)
+    assert [row["messages"][1]["content"].split("\n")[0] for row in done.rows] == [
+        *["sed -i s/a/b/ x.py"] * 2,
+        "sed -i s/a/b/ x.py```bash",
+        "sed -i s/a/b/ x.py",
+    ]
+    shard = pq.read_table(done.folder.data(0))
+    assert shard[ROW].to_pylist() == [0, 1, None, 3]
+    assert [value is None for value in shard["messages"].to_pylist()] == [True, True, False, True]
+    assert (done.folder.path / "files/read-00000.parquet").samefile(path)
+    # Of some rows only the messages are written: the file may be a hundred times as large.
+    few = stored(tmp_path / "runs", path, columns=columns, limit=3)
+    assert few.manifest.in_files is None
+    assert list(few.rows) == list(done.rows)[:3]
+
+
+def test_a_file_that_is_written_to_while_it_is_read_ends_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "sed -i s/a/b/ x.py"}]
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"instance_id": ["acme__shop-1"], "messages": pa.array([talk], pa.list_(MESSAGE))}), path)
+    whole = trajectories.raw_rows
+
+    def growing(*args: Any, **more: Any) -> Iterator[Raw]:
+        yield from whole(*args, **more)
+        with path.open("ab") as handle:
+            handle.write(b"more")
+
+    monkeypatch.setattr(trajectories, "raw_rows", growing)
+    with pytest.raises(InputError, match="was written to while it was read — run the build again when it is whole"):
+        stored(tmp_path / "runs", path)
