@@ -111,13 +111,12 @@ def connect(settings: RaySettings) -> Any:
         raise MissingExtra("ray", "the Ray executor") from error
     if ray.is_initialized():
         return ray
-    address = None if settings.address == "local" else settings.address
     try:
         ray.init(
-            address=address,
+            address=settings.address,  # none would join whatever cluster runs on this machine
             log_to_driver=False,
             configure_logging=False,
-            include_dashboard=False if address is None else None,
+            include_dashboard=False if settings.address == "local" else None,
         )
     except Exception as error:  # a node that is too slow to start is a bare `Exception` there
         raise SetupError(

@@ -232,9 +232,15 @@ class Pool:
         try:
             return self.ray.get(reference)
         except (RayActorError, WorkerCrashedError, ObjectLostError, NodeDiedError, OutOfMemoryError) as error:
-            return _Dead(first_line(error))
+            return _Dead(_why(error))
         except RayTaskError as error:
             cause = error.cause
             raise (cause if isinstance(cause, ContextRLError) else ContextRLError(f"{self._name}: {cause}")) from error
         except RayError as error:
             raise ContextRLError(f"Ray, at stage {self._name!r}: {first_line(error)}") from error
+
+
+def _why(error: Exception) -> str:
+    """The line of Ray's message that tells the cause, where one does."""
+    told = (line.strip() for line in str(error).splitlines() if "dead because" in line)
+    return next(told, first_line(error))[:300]

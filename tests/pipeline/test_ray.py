@@ -81,6 +81,15 @@ def test_two_nodes_give_the_bytes_of_one_machine(tmp_path: Path, cluster: Any) -
     assert executor(cluster).workers(steps[1].stage) == 2
 
 
+def test_a_cluster_of_ones_own_is_nobody_elses(cluster: Any) -> None:
+    script = (
+        "from contextrl_data.pipeline.executors.ray import RaySettings, connect\n"
+        "print('slot' in connect(RaySettings(address='local')).cluster_resources())"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr
+
+
 def test_what_no_node_has_is_one_line_at_once(cluster: Any) -> None:
     split = toy.Split(toy.SplitConfig())
     told = "needs 1 CPU, 9 slot a worker, and no node offers all of it .the most on any: 1 CPU, 1 slot"

@@ -85,16 +85,17 @@ def test_a_dear_row_is_never_done_twice(tmp_path: Path) -> None:
     ("change", "rerun"),
     [
         ({}, []),
-        ({"largest": 1100}, ["largest"]),
+        ({"largest": 20}, ["largest"]),
         ({"factor": 5}, ["split", "dear", "largest"]),
-        ({"count": 2400}, ["numbers", "split", "dear", "largest"]),
+        ({"count": 59}, ["numbers", "split", "dear", "largest"]),
     ],
 )
 def test_a_changed_setting_reruns_that_stage_and_what_follows(
     tmp_path: Path, change: dict[str, int], rerun: list[str]
 ) -> None:
-    toy.run(tmp_path, toy.steps())
-    again = toy.run(tmp_path, toy.steps(**change))
+    settings = {"count": 60, "largest": 30}
+    toy.run(tmp_path, toy.steps(**settings))
+    again = toy.run(tmp_path, toy.steps(**settings | change))
     assert [name for name, done in again.items() if not done.reused] == rerun
 
 
@@ -138,13 +139,15 @@ def test_a_side_input_is_part_of_the_key_and_readable_under_its_alias(tmp_path: 
 
 
 def test_workers_and_shard_size_change_nothing(tmp_path: Path) -> None:
-    wanted = None
+    wanted: dict[str, bytes] = {}
     for workers, shard_rows in ((1, 1000), (2, 1000), (3, 7), (1, 64), (2, 5000)):
         root = tmp_path / f"{workers}-{shard_rows}"
-        toy.run(root, toy.steps(), workers=workers, shard_rows=shard_rows)
+        toy.run(root, toy.steps(count=1100, largest=600), workers=workers, shard_rows=shard_rows)
         found = toy.contents(root)
         wanted = wanted or found
         assert found == wanted, (workers, shard_rows)
+    second_shards = {name.split("-")[0] for name in wanted if name.endswith("data-00001.parquet")}
+    assert {"numbers", "split", "dear"} <= second_shards
 
 
 def test_killed_at_random_moments_and_resumed_gives_the_same_bytes(tmp_path: Path) -> None:
