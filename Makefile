@@ -22,8 +22,9 @@ test-train: setup ## Run the training tests alone
 	@bash .dev/venv.sh train
 	@$(BIN)/python -m pytest tests/stages/train tests/stages/views
 
-test-views: setup ## Install TRL, verl and SkyRL into .venv-trainers and read the exported views with them
-	@bash .dev/trainers.sh
+test-views: setup ## Read the exported views with TRL, verl and SkyRL
+	@bash .dev/venv.sh train
+	@$(BIN)/python -m pytest tests/stages/views
 
 lint: ## Run ruff and mypy
 	@bash .dev/venv.sh
@@ -55,4 +56,4 @@ chaos: setup ## Strike builds with FAULTS=200 faults (kills, full disks, failing
 	@PYTHONPATH=tests $(BIN)/python -m chaos --faults $(FAULTS) --seed $(SEED)
 
 clean: ## Remove .venv, caches and built packages; runs under data/runs stay
-	rm -rf .venv .venv-trainers dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -28,6 +28,11 @@ add_training() {
   # Apart: torchvision beside torch's CPU build breaks all that looks for it. See tests/torchvision_shim.py.
   pip --target .venv/clip --upgrade --no-deps 'open_clip_torch>=3.2' 'timm>=1.0' torchvision==0.28.0 ftfy wcwidth ||
     fail "open_clip cannot be installed — see pip's message above"
+  # Apart too, with what their loaders import alone: verl and SkyRL pin versions that the rest does not have.
+  pip --target .venv/trainers --upgrade --no-deps --ignore-requires-python verl==0.9.1 skyrl==0.4.0 skyrl-gym==0.4.0 \
+    'tensordict>=0.8,<=0.10,!=0.9.0' torchdata codetiming 'pyvers<0.2' cachetools func-timeout loguru \
+    'hydra-core>=1.3,<1.4' 'omegaconf>=2.3,<3' 'antlr4-python3-runtime==4.9.*' ||
+    fail "the trainers whose loaders read the views cannot be installed — see pip's message above"
   echo "$wanted" >"$added"
 }
 

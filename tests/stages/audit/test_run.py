@@ -31,7 +31,8 @@ def test_a_planted_fault_in_texts_is_named(plant: str, tmp_path: Path) -> None:
 def test_a_planted_fault_in_images_is_named(plant: str, tmp_path: Path) -> None:
     rows = image_rows(7, 300 if plant == "embeddings" else 140, plant=plant)
     lists = write_lists(tmp_path / "lists", rows) if plant == "benchmark image" else {}
-    assert IMAGE_PLANTS[plant] in audit(tmp_path, rows, contamination=lists).reasons
+    folds = 5 if IMAGE_PLANTS[plant] in ("image_traces", "embeddings") else 2  # what learns is not asked of the others
+    assert IMAGE_PLANTS[plant] in audit(tmp_path, rows, contamination=lists, folds=folds).reasons
 
 
 @pytest.mark.parametrize("both", [False, True], ids=["one direction", "both directions"])
@@ -112,7 +113,8 @@ def test_damaged_rows_and_images_are_counted(tmp_path: Path) -> None:
     assert found.rows == 39
 
 
-def test_workers_change_nothing(tmp_path: Path) -> None:
-    rows = text_rows(6, 480)
+def test_workers_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("contextrl_data.stages.audit.run.SERIAL", 1)  # else so few rows start no process
+    rows = text_rows(6, 160)
     one, two = (audit(tmp_path, rows, workers=count).record() for count in (1, 2))
     assert one == two

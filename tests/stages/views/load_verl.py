@@ -1,6 +1,6 @@
-"""Reads a `verl` view with verl's own RLHFDataset and prints what its rollout workers would get; run apart.
+"""Reads `verl` views with verl's own RLHFDataset and prints what its rollout workers would get; run apart.
 
-python load_verl.py VIEW_FILE text|image
+python load_verl.py TEXT_VIEW_FILE IMAGE_VIEW_FILE
 """
 
 from __future__ import annotations
@@ -11,41 +11,43 @@ import sys
 from typing import Any
 
 from omegaconf import OmegaConf
+from test_images import processor as build_processor
 from tiny_training import build_tokenizer
 from verl.utils.dataset.rl_dataset import RLHFDataset, collate_fn
 from verl.utils.import_utils import load_extern_object
 
-file, kind = sys.argv[1:]
-processor: Any = None
-if kind == "image":
-    from test_images import processor as build_processor
-
-    processor = build_processor()
-config = OmegaConf.create(
-    {
-        "prompt_key": "prompt",
-        "image_key": "images",
-        "max_prompt_length": 16_384,
-        # Its filter measures image prompts with qwen_vl_utils, and so with torchvision, which is not here.
-        "filter_overlong_prompts": kind == "text",
-        "return_raw_chat": True,
-    }
-)
-dataset = RLHFDataset([file], build_tokenizer(), config, processor)
 score = load_extern_object("pkg://contextrl_data.stages.views.rewards", "verl_score")
-rows = []
-for place in range(len(dataset)):
-    row = dataset[place]
+
+
+def read(file: str, processor: Any = None) -> dict[str, Any]:
+    config = OmegaConf.create(
+        {
+            "prompt_key": "prompt",
+            "image_key": "images",
+            "max_prompt_length": 16_384,
+            # Its filter measures image prompts with qwen_vl_utils, and so with torchvision, which is not here.
+            "filter_overlong_prompts": processor is None,
+            "return_raw_chat": True,
+        }
+    )
+    dataset = RLHFDataset([file], build_tokenizer(), config, processor)
+    batch = collate_fn([dataset[place] for place in range(2)])
+    rows = [seen(dataset[place], processor) for place in range(len(dataset))]
+    return {"rows": rows, "batch": [str(name) for name in batch["data_source"]]}
+
+
+def seen(row: dict[str, Any], processor: Any) -> dict[str, Any]:
     content = row["raw_prompt"][0]["content"]
-    seen: dict[str, Any] = {"content": content}
-    if kind == "image":
+    found: dict[str, Any] = {"content": content}
+    if processor is not None:
         pictures = [part["image"].convert("RGB") for part in content if part["type"] == "image"]
-        seen["content"] = [part["text"] if part["type"] == "text" else "<image>" for part in content]
-        seen["pixels"] = [hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures]
+        found["content"] = [part["text"] if part["type"] == "text" else "<image>" for part in content]
+        found["pixels"] = [hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures]
         text = processor.apply_chat_template(row["raw_prompt"], add_generation_prompt=True, tokenize=False)
-        seen["grids"] = len(processor(text=[text], images=[pictures], return_tensors="pt")["image_grid_thw"])
+        found["grids"] = len(processor(text=[text], images=[pictures], return_tensors="pt")["image_grid_thw"])
     truth = row["reward_model"]["ground_truth"]
     scored = [score(row["data_source"], said, truth, extra_info=row["extra_info"]) for said in (truth, "neither")]
-    rows.append({**seen, "truth": truth, "index": row["index"], "score": scored, "source": row["data_source"]})
-batch = collate_fn([dataset[place] for place in range(2)])
-print(json.dumps({"rows": rows, "batch": [str(name) for name in batch["data_source"]]}))
+    return {**found, "truth": truth, "index": row["index"], "score": scored, "source": row["data_source"]}
+
+
+print(json.dumps({"text": read(sys.argv[1]), "image": read(sys.argv[2], build_processor())}))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -15,6 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from loaders_apart import environment, needs
 from typer.testing import CliRunner
 from view_sets import write_image_set, write_text_set
 
@@ -36,17 +35,11 @@ def block(title: str, language: str) -> str:
 
 
 def python(*words: str, cwd: Path) -> str:
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, *words], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, *words], cwd=cwd, env=environment(), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
-
-
-def needs(*names: str) -> pytest.MarkDecorator:
-    missing = [name for name in names if importlib.util.find_spec(name) is None]
-    return pytest.mark.skipif(bool(missing), reason=f"needs {', '.join(missing)}: make test-views")
 
 
 @pytest.fixture(scope="module")

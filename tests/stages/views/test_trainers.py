@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import io
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 
 import pytest
 from datasets import load_dataset
+from loaders_apart import environment, needs
 from PIL import Image
 from view_sets import image_pair_rows, text_rows
 
@@ -25,17 +24,11 @@ HERE = Path(__file__).parent
 TESTS = HERE.parent.parent
 
 
-def needs(*names: str) -> pytest.MarkDecorator:
-    missing = [name for name in names if importlib.util.find_spec(name) is None]
-    return pytest.mark.skipif(bool(missing), reason=f"needs {', '.join(missing)}: make test-views")
-
-
 def run(script: str, *words: str | Path) -> Any:
     """A script of this folder in a process of its own: these libraries warn, and start what they do not stop."""
-    paths = [str(TESTS), str(TESTS / "stages/train"), os.environ.get("PYTHONPATH", "")]
     done = subprocess.run(
         [sys.executable, str(HERE / script), *map(str, words)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "HF_HUB_OFFLINE": "1"},
+        env=environment([TESTS, TESTS / "stages/train"]),
         capture_output=True,
         text=True,
         check=False,
@@ -56,10 +49,18 @@ def pixels(image: Row) -> str:
     return hashlib.sha256(Image.open(io.BytesIO(image["bytes"])).convert("RGB").tobytes()).hexdigest()
 
 
+@pytest.fixture(scope="module")
+def verl(text_set: Path, image_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What verl makes of a text view and of an image view, in one process."""
+    folder = tmp_path_factory.mktemp("verl")
+    export_view(text_set, "verl", folder / "text")
+    export_view(image_set, "verl", folder / "image", "both")
+    return run("load_verl.py", folder / "text/train.parquet", folder / "image/train.parquet")
+
+
 @needs("verl", "transformers")
-def test_verl_reads_text(text_set: Path, tmp_path: Path) -> None:
-    view = export_view(text_set, "verl", tmp_path / "view")
-    found = run("load_verl.py", view.folder / "train.parquet", "text")
+def test_verl_reads_text(verl: Any) -> None:
+    found = verl["text"]
     wanted = train_rows(text_rows())
     assert [row["content"] for row in found["rows"]] == [choice_prompt(row) for row in wanted]
     assert [row["truth"] for row in found["rows"]] == [row["correct_option"] for row in wanted]
@@ -69,9 +70,8 @@ def test_verl_reads_text(text_set: Path, tmp_path: Path) -> None:
 
 
 @needs("verl", "transformers")
-def test_verl_reads_images(image_set: Path, tmp_path: Path) -> None:
-    view = export_view(image_set, "verl", tmp_path / "view", "both")
-    found = run("load_verl.py", view.folder / "train.parquet", "image")["rows"]
+def test_verl_reads_images(verl: Any) -> None:
+    found = verl["image"]["rows"]
     choices = [row for row in found if "choice" in row["source"]]
     questions = [row for row in found if "choice" not in row["source"]]
     assert len(choices) == len(questions) == len(image_rows())
