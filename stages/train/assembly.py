@@ -39,6 +39,8 @@ class Assembly:
 
 def assemble(config: TrainConfig) -> Assembly:
     """Build the trainer of a run."""
+    from transformers import PrinterCallback
+
     from contextrl_data.stages.train.trainer import ContextRLTrainer
 
     require_engine(config.engine)
@@ -77,6 +79,7 @@ def assemble(config: TrainConfig) -> Assembly:
         peft_config=_lora(config, data.sees),
         environment_factory=find_environment(config, data.processor),
     )
+    trainer.remove_callback(PrinterCallback)  # a run has lines of its own, and a measurement has its table
     too_long = data.pairs.too_long if data.pairs else 0
     return Assembly(
         trainer,
