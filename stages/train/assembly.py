@@ -11,6 +11,7 @@ from contextrl_data.stages.train.arguments import choose_backward, grpo_argument
 from contextrl_data.stages.train.budget import budget_of
 from contextrl_data.stages.train.config import ContrastConfig, TrainConfig
 from contextrl_data.stages.train.data import Data, load_data, what_fits
+from contextrl_data.stages.train.faults import guarded
 from contextrl_data.stages.train.models import VISION, load_model
 from contextrl_data.stages.train.pairs import ChoiceCollator, Pairs
 from contextrl_data.stages.train.rewards import find_function, find_reward, not_on_choices, selection_reward
@@ -38,13 +39,15 @@ class Assembly:
 
 def assemble(config: TrainConfig) -> Assembly:
     """Build the trainer of a run."""
+    from transformers import PrinterCallback
+
     from contextrl_data.stages.train.trainer import ContextRLTrainer
 
     require_engine(config.engine)
     data = load_data(config)
     budget = budget_of(config, len(data.tasks))
     term = None
-    tasks, rewards = data.tasks, [find_function(name) for name in config.tasks.rewards]
+    tasks, rewards = data.tasks, [guarded(name, find_function(name)) for name in config.tasks.rewards]
     weights = config.tasks.reward_weights
     if config.objective == "contextrl":
         term = _term(config, data, budget.plan, "ca")
@@ -76,6 +79,7 @@ def assemble(config: TrainConfig) -> Assembly:
         peft_config=_lora(config, data.sees),
         environment_factory=find_environment(config, data.processor),
     )
+    trainer.remove_callback(PrinterCallback)  # a run has lines of its own, and a measurement has its table
     too_long = data.pairs.too_long if data.pairs else 0
     return Assembly(
         trainer,

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import inspect
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from numbers import Real
+from typing import Any
 
-from contextrl_data.pipeline.errors import RunError
+from contextrl_data.pipeline.errors import RunError, UserError, first_line
 from contextrl_data.stages.train.config import TrainConfig
+from contextrl_data.stages.train.rewards import Reward, named
 
 
 @contextmanager
@@ -49,6 +54,59 @@ def enough_memory(otherwise: str, remedy: str) -> Iterator[None]:
         if "can't allocate memory" not in str(error):  # what the CPU's allocator says
             raise
         raise RunError(otherwise, remedy) from error
+
+
+def guarded(name: str, reward: Reward) -> Reward:
+    """The same reward; what goes wrong in it stops the run in one line that says where in the user's code that was."""
+
+    def found(scores: Any, completions: Sequence[Any]) -> Any:
+        good = isinstance(scores, list) and all(score is None or isinstance(score, Real) for score in scores)
+        if not good or len(scores) != len(completions):
+            raise RunError(
+                f"the reward {name} gave {_shortly(scores)} for {len(completions)} completions",
+                "let it return a list with a number, or None, for each; then go on with --resume",
+            )
+        return scores
+
+    def broken(error: Exception) -> RunError:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        return RunError(
+            f"the reward {name} failed at {frame.filename}:{frame.lineno}: {type(error).__name__}: {first_line(error, 160)}",
+            "mend it, then go on with --resume",
+        )
+
+    if inspect.iscoroutinefunction(reward):
+
+        async def waited(completions: Sequence[Any], **columns: Any) -> Any:
+            try:
+                return found(await reward(completions=completions, **columns), completions)
+            except Exception as error:
+                if _not_the_rewards(error):
+                    raise
+                raise broken(error) from error
+
+        return named(waited, reward)
+
+    def called(completions: Sequence[Any], **columns: Any) -> Any:
+        try:
+            return found(reward(completions=completions, **columns), completions)
+        except Exception as error:
+            if _not_the_rewards(error):
+                raise
+            raise broken(error) from error
+
+    return named(called, reward)
+
+
+def _not_the_rewards(error: Exception) -> bool:
+    """What has a line of its own: a user error, and no memory."""
+    return isinstance(error, UserError | MemoryError) or "memory" in str(error)
+
+
+def _shortly(scores: Any) -> str:
+    return (
+        f"{len(scores)} values ({str(scores[:1])[:40]}…)" if isinstance(scores, list) else f"a {type(scores).__name__}"
+    )
 
 
 def not_a_number(what: str, done: int) -> RunError:

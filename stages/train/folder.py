@@ -89,7 +89,10 @@ class RunFolder:
         return self.latest()
 
     def _claim(self, config: TrainConfig, key: str, checkpoint: Path | None) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"cannot make {self.path}: {error.strerror}", "give another folder as output") from error
         keys = {"key": key, "pairs": data_key(config.pairs.dataset), "tasks": data_key(config.tasks.dataset)}
         (self.path / "resolved.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
         write_json(self.path / "run.json", keys)

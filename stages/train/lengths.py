@@ -38,7 +38,8 @@ class Ruler:
         told = getattr(self.processor, "_get_num_multimodal_tokens", None)
         if told is None:
             return None
-        return sum(told(image_sizes=[(i.height, i.width) for i in images])["num_image_tokens"]) - len(images)
+        sizes = [(image.height, image.width) for image in images]
+        return int(sum(told(image_sizes=sizes)["num_image_tokens"])) - len(images)
 
     def _processed(self, text: str, images: Sequence[Any]) -> int:
         whole = self.processor(text=[text], images=[[i.convert("RGB") for i in images]], add_special_tokens=False)

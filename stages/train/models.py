@@ -56,9 +56,11 @@ def load_model(model: str, engine: EngineConfig) -> Any:
     """The model with its language head, in the configured type.
 
     Raises:
+        InputError: its weights are not there, or torn.
         ConfigError: there is no such attention for it.
     """
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
     how: dict[str, Any] = {"dtype": getattr(torch, dtype_of(engine))}
@@ -68,6 +70,10 @@ def load_model(model: str, engine: EngineConfig) -> Any:
     kind = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     try:
         loaded = kind.from_pretrained(model, **how)
+    except (OSError, SafetensorError) as error:
+        raise InputError(
+            f"cannot load the weights of {model}: {first_line(error, 160)}", "download or write the model again"
+        ) from error
     except (ValueError, ImportError) as error:
         if not engine.attention or ("attn" not in str(error).lower() and "attention" not in str(error).lower()):
             raise

@@ -52,14 +52,23 @@ def plot_intervals(rows: Sequence[tuple[str, float, float, float]], path: Path, 
 def plot_comparison(
     points: Mapping[str, tuple[tuple[float, float, float], tuple[float, float, float]]], path: Path
 ) -> None:
-    """Selection accuracy against task reward; each a mean with its low and high end."""
-    figure = _figure()
+    """Selection accuracy against task reward; each a mean with its low and high end. What is good lies above on the right."""
+    figure = _figure(6.4, 4.4)
     axes = figure.subplots()
-    for marker, (name, ((x, x_low, x_high), (y, y_low, y_high))) in zip(cycle("os^Dv"), points.items(), strict=False):
+    for place, (marker, name) in enumerate(zip(cycle("os^Dv"), points, strict=False)):
+        (x, x_low, x_high), (y, y_low, y_high) = points[name]
         across, up = [[x - x_low], [x_high - x]], [[y - y_low], [y_high - y]]
-        axes.errorbar(x, y, xerr=across, yerr=up, fmt=marker, capsize=3, label=name)
-    axes.axvline(0.5, color="grey", linewidth=0.8, linestyle=":", label="chance")
+        colour = f"C{place}"
+        axes.errorbar(x, y, xerr=across, yerr=up, fmt=marker, color=colour, capsize=2, elinewidth=0.9, markersize=8)
+        # Beside the point, on the side that is in the picture.
+        right = x > 0.8
+        axes.annotate(
+            name, (x, y), (-9 if right else 9, -13), textcoords="offset points", ha="right" if right else "left",
+            color=colour, fontweight="bold",
+        )  # fmt: skip
+    axes.axvline(0.5, color="grey", linewidth=0.8, linestyle=":")
+    axes.annotate("chance", (0.5, 1.01), xycoords=("data", "axes fraction"), ha="center", color="grey", fontsize=8)
+    axes.set_xlim(min(low for (_, low, _), _ in points.values()) - 0.02, 1.02)
     axes.set_xlabel("selection accuracy, both orders, 95 % interval")
     axes.set_ylabel("mean task reward, 95 % interval")
-    axes.legend()
     figure.savefig(path, dpi=110)

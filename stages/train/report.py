@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from transformers import PrinterCallback, TrainerCallback
+from transformers import TrainerCallback
 
 from contextrl_data.pipeline.console import console
 from contextrl_data.stages.train.config import TrainConfig
@@ -42,8 +42,7 @@ class RunLog(TrainerCallback):  # type: ignore[misc]
         self.console = console(stderr=True, highlight=False)
 
     def install(self) -> None:
-        """Take the place of transformers' own printing."""
-        self.assembly.trainer.remove_callback(PrinterCallback)
+        """Listen to the trainer."""
         self.assembly.trainer.add_callback(self)
 
     def note(self, values: Mapping[str, Any]) -> None:

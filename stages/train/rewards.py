@@ -11,7 +11,6 @@ import inspect
 import re
 import string
 from collections.abc import Callable, Sequence
-from functools import wraps
 from typing import Any
 
 from contextrl_data.pipeline.errors import ConfigError
@@ -172,7 +171,6 @@ def _at(places: Sequence[int], values: Any, rows: int) -> Any:
 def not_on_choices(reward: Reward) -> Reward:
     """The same reward, silent on DA-RL's choice tasks."""
 
-    @wraps(reward)
     def silent(completions: Sequence[Any], **columns: Any) -> list[float | None]:
         kinds = columns.get("reward") or [""] * len(completions)
         judged = [place for place, kind in enumerate(kinds) if kind != SELECTION]
@@ -184,5 +182,11 @@ def not_on_choices(reward: Reward) -> Reward:
                 scores[place] = score
         return scores
 
-    silent.__name__ = getattr(reward, "__name__", type(reward).__name__)
-    return silent
+    return named(silent, reward)
+
+
+def named(function: Callable[..., Any], reward: Callable[..., Any]) -> Reward:
+    """A function under the name of the reward that it stands for: TRL logs rewards by name."""
+    function.__name__ = getattr(reward, "__name__", type(reward).__name__)
+    renamed: Reward = function
+    return renamed

@@ -63,9 +63,11 @@ def as_messages(prompt: Any, suffix: str) -> list[dict[str, Any]]:
     """A prompt as messages, with a suffix on the last one."""
     messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else [dict(m) for m in prompt]
     if suffix:
-        last = messages[-1]
-        parts = not isinstance(last["content"], str)
-        last["content"] = last["content"] + ([{"type": "text", "text": "\n" + suffix}] if parts else "\n" + suffix)
+        last: dict[str, Any] = messages[-1]
+        if isinstance(last["content"], str):
+            last["content"] += "\n" + suffix
+        else:
+            last["content"] = [*last["content"], {"type": "text", "text": "\n" + suffix}]
     return messages
 
 

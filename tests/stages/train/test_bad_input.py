@@ -16,6 +16,8 @@ from contextrl_data.pipeline.errors import ConfigError, InputError, RunError, Se
 from contextrl_data.stages.train.config import TrainConfig
 from contextrl_data.stages.train.dry_run import plan_run
 from contextrl_data.stages.train.folder import RunFolder
+from contextrl_data.stages.train.probe import run_probe
+from contextrl_data.stages.train.probe_config import ProbeConfig
 from contextrl_data.stages.train.run import run_train
 
 Build = Callable[..., TrainConfig]
@@ -235,6 +237,108 @@ def test_evaluation_pairs_that_are_all_too_long(settings: Build, tmp_path: Path)
 def test_a_reward_that_is_not_there(settings: Build) -> None:
     refused(settings(tasks={"rewards": ["nice"]}), ConfigError, "no reward 'nice' — use qa")
     refused(settings(tasks={"rewards": ["no_such_module:nice"]}), ConfigError, "cannot import 'no_such_module:nice'")
+
+
+def test_weights_that_are_missing_or_torn(settings: Build, model: Path, tmp_path: Path) -> None:
+    shutil.copytree(model, tmp_path / "torn")
+    weights = tmp_path / "torn" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:2000])
+    refused(settings(model=str(tmp_path / "torn")), InputError, "cannot load the weights of .*write the model again")
+    weights.unlink()
+    refused(settings(model=str(tmp_path / "torn")), InputError, "cannot load the weights of .*write the model again")
+
+
+def test_a_chat_template_that_is_no_file(settings: Build) -> None:
+    refused(
+        settings(pairs={"chat_template": "none.jinja"}), ConfigError, r"pairs\.chat_template none\.jinja is no file"
+    )
+
+
+def test_an_output_that_cannot_be_made(settings: Build) -> None:
+    refused(settings(output="/proc/run"), RunError, "cannot make /proc/run")
+
+
+def test_an_adapter_is_no_model_to_begin_with(settings: Build, tmp_path: Path) -> None:
+    """But the probe reads it, with the model that it belongs to."""
+    config = settings(engine={"lora_rank": 2}, pairs={"eval_split": ""}, rl={"steps": 1})
+    run_train(config)
+    adapter = config.output / "model"
+    assert not (adapter / "config.json").exists()
+    refused(
+        settings(model=str(adapter), output=str(tmp_path / "next")), ConfigError, "is a LoRA adapter of .* merge it"
+    )
+    pairs = {**config.pairs.model_dump(), "split": "probe", "limit": 4}
+    asked = {"model": str(adapter), "pairs": pairs, "engine": {"cpu": True}, "output": str(tmp_path / "probe")}
+    assert run_probe(ProbeConfig.model_validate(asked)).overall.pairs == 4
+
+
+@pytest.mark.parametrize(
+    ("reward", "says"),
+    [
+        (
+            "raises",
+            r"the reward test_bad_input:raises failed at .*test_bad_input\.py:\d+: KeyError: 'colour' — mend it",
+        ),
+        (
+            "raises_later",
+            r"the reward test_bad_input:raises_later failed at .*: KeyError: 'colour' — mend it.*--resume",
+        ),
+        (
+            "gives_few",
+            r"the reward test_bad_input:gives_few gave 1 values .* for 16 completions — let it return a list",
+        ),
+        (
+            "gives_words",
+            r"the reward test_bad_input:gives_words gave 16 values \(\['1'\]…\) for 16 .* or None, for each",
+        ),
+    ],
+)
+def test_a_reward_that_breaks_stops_cleanly_and_can_be_mended(settings: Build, reward: str, says: str) -> None:
+    config = settings(tasks={"rewards": [f"test_bad_input:{reward}"]}, rl={"steps": 1}, pairs={"eval_split": ""})
+    with pytest.raises(RunError, match=says) as caught:
+        run_train(config)
+    assert "\n" not in str(caught.value)
+
+
+def raises(completions: list[Any], **_: Any) -> list[float]:
+    """A mistake of a user's."""
+    raise KeyError("colour")
+
+
+async def raises_later(completions: list[Any], **_: Any) -> list[float]:
+    """The same in a reward that waits for something."""
+    raise KeyError("colour")
+
+
+def gives_few(completions: list[Any], **_: Any) -> list[float]:
+    """Too few."""
+    return [1.0]
+
+
+def gives_words(completions: list[Any], **_: Any) -> list[str]:
+    """No numbers."""
+    return ["1"] * len(completions)
+
+
+def test_no_memory_for_the_model_or_the_probe_is_one_line(
+    settings: Build, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A model larger than any machine: its config asks for it, and the allocator refuses."""
+    config = settings()
+    pairs = {**config.pairs.model_dump(), "split": "probe"}
+    asked = ProbeConfig.model_validate(
+        {"model": config.model, "pairs": pairs, "engine": {"cpu": True}, "output": str(tmp_path / "probe")}
+    )
+    monkeypatch.setattr("contextrl_data.stages.train.assembly.load_model", too_large)
+    monkeypatch.setattr("contextrl_data.stages.train.models.load_model", too_large)
+    refused(config, RunError, r"no memory for .* and what trains it — take a smaller model, engine\.lora_rank")
+    with pytest.raises(RunError, match=r"out of memory with batch 4 — lower batch"):
+        run_probe(asked)
+
+
+def too_large(*_: Any) -> None:
+    """Really asks for more memory than any machine has."""
+    torch.empty(1 << 60, dtype=torch.uint8)
 
 
 def test_a_broken_model_stops_cleanly(settings: Build, model: Path, tmp_path: Path) -> None:

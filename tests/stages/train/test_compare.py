@@ -64,6 +64,7 @@ def test_the_shipped_smoke_comparison_as_a_user_types_it(model: Path, pairs: Pat
     words = [word for name, value in changes.items() for word in ("--set", f"{name}={value}")]
     done = typed("compare", "--config", "smoke/compare", *words)
     assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("| objective | seeds |"), "nothing is said before the table"
     rows = json.loads((tmp_path / "compared" / "compare.json").read_text())
     assert [(row["objective"], row["seeds"]) for row in rows] == [
         (name, 2) for name in ("base", "grpo", "da_sft", "da_rl", "contextrl")

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from model_server import serve
+from scipy import stats
 from tiny_training import SHORT, toy_pair, write_split
 
 from contextrl_data.pipeline.errors import InputError, SetupError
@@ -66,9 +68,13 @@ def test_wilson_holds_the_share_and_stays_in_bounds(trials: int, share: float) -
     assert share - 1e-9 <= high <= 1
 
 
-def test_interval_over_seeds_is_student_t() -> None:
-    mean, low, high = mean_interval([1.0, 2.0, 3.0])
-    assert (mean, round(high - mean, 3), round(mean - low, 3)) == (2.0, 2.484, 2.484)
+@pytest.mark.parametrize("seeds", [2, 3, 10, 31, 32])
+def test_interval_over_seeds_is_student_t(seeds: int) -> None:
+    values = [float(i) for i in range(seeds)]
+    mean, low, high = mean_interval(values)
+    assert mean == pytest.approx(np.mean(values))
+    half = stats.t.ppf(0.975, seeds - 1) * stats.sem(values)
+    assert (mean - low, high - mean) == pytest.approx((half, half), rel=0.001 if seeds < 32 else 0.05)
 
 
 def test_always_the_first_option_is_one_half_with_full_bias() -> None:

