@@ -20,6 +20,7 @@ _HUNK = re.compile(r"^@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 _BLANKS = b" \t\n\x0b\x0c\r\x1c\x1d\x1e\x1f"
 _BLANKS_IN_LINES = _BLANKS.replace(b"\n", b"")
 _SHORT = 100
+_WIDE_BLANKS = [chr(code).encode() for code in range(128, 0x3001) if chr(code).isspace()]
 
 
 def fold(text: str) -> str:
@@ -30,6 +31,15 @@ def fold(text: str) -> str:
         if text.isascii():
             return text
     return "".join(text.split())
+
+
+def folded_bytes(text: str, line_ends: bool = False) -> bytes:
+    """`fold` as UTF-8, lone surrogates as they are; with `line_ends` these stay."""
+    data = text.encode("utf-8", "surrogatepass").translate(None, _BLANKS_IN_LINES if line_ends else _BLANKS)
+    if not data.isascii():
+        for blank in _WIDE_BLANKS:
+            data = data.replace(blank, b"")
+    return data
 
 
 def folded_lines(lines: Sequence[str]) -> list[str]:

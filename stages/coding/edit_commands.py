@@ -11,7 +11,8 @@ from typing import Any
 
 from contextrl_data.stages.coding.shell import Command, commands
 
-_FENCE = re.compile(r"```[ \t]*([\w+-]*)[ \t]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL)
+_FENCE_HEAD = re.compile(r"[ \t]*([\w+-]*)[ \t]*\n")
+_INLINE_HEADS = ("`sed", "`gsed", "`perl", "`patch", "`git", "`echo", "`printf", "`python")
 _INLINE = re.compile(r"(?<!`)`((?:g?sed|perl|patch|git\s+apply|echo|printf|python[\d.]*)\s[^`\n]+)`(?!`)")
 CALL = re.compile(r"<function=([\w.-]+)>(.*?)(?:</function>|\Z)", re.DOTALL)
 PARAMETER = re.compile(r"<parameter=([\w.-]+)>\n?(.*?)(?:</parameter>|(?=<parameter=)|\Z)", re.DOTALL)
@@ -20,7 +21,7 @@ _BLOCKS = (
     ("search_replace", (" SEARCH",), re.compile(r"<{5,9} SEARCH.*?(?:>{5,9} REPLACE|\Z)", re.DOTALL)),
     (
         "line_edit",
-        ("edit", "insert"),
+        ("\nedit", "\ninsert"),
         re.compile(r"^(?:edit|insert)\s+\d+(?::\d+)?\s*\n.*?(?:^end_of_\w+|\Z)", re.DOTALL | re.MULTILINE),
     ),
 )
@@ -39,6 +40,11 @@ _WRITES = re.compile(
     r"open\([^)\n]*,\s*(?:mode\s*=\s*)?['\"][wa]b?\+?['\"]|\.write(?:lines|_text|_bytes)?\(|fileinput|inplace|"
     r"writeFile|File\.write|shutil\.(?:copy|move)|os\.(?:rename|replace)"
 )
+_MAY_WRITE = re.compile(
+    r"[<>]|tee|in-?place|\s-\w*i|(?:^|[\s;&|{(!])(?:ed|ex|vim?|patch|cp|mv|install)\s|git\s+(?:apply|am)\b|"
+    r"open\(|\.write|fileinput|writeFile|File\.write|shutil\.|os\.re"
+)
+"""What a shell text that writes a file holds at least."""
 _DIFF = re.compile(r"^(?:diff --git |--- \S+\n\+\+\+ |@@ -\d+)", re.MULTILINE)
 _SCRATCH = re.compile(
     r"^(?:test|tests|repro|reproduc|check|debug|verify|demo|example|tmp|temp|try|script|minimal|run|simple|bug|issue|final|comprehensive|edge)",
@@ -72,6 +78,8 @@ def find_edits(content: str, files: Collection[str]) -> Sequence[Edit]:
 def _found_edits(content: str, files: tuple[str, ...]) -> tuple[Edit, ...]:
     found = [*_tool_edits(content, files), *_block_edits(content)]
     for start, text in shell_texts(content):
+        if not _MAY_WRITE.search(text):
+            continue
         found.extend(
             Edit(start + first, start + last, form)
             for command in commands(text)
@@ -94,7 +102,7 @@ def first_edit(messages: Sequence[Mapping[str, Any]], files: Collection[str]) ->
 
 
 def _tool_edits(content: str, files: Collection[str]) -> Iterator[Edit]:
-    for call in CALL.finditer(content):
+    for call in CALL.finditer(content) if "<function=" in content else ():
         name = call.group(1).lower()
         parameters = {key: value.strip() for key, value in PARAMETER.findall(call.group(2))}
         if name in _SHELL_TOOLS:
@@ -109,36 +117,57 @@ def _tool_edits(content: str, files: Collection[str]) -> Iterator[Edit]:
 
 
 def _block_edits(content: str) -> Iterator[Edit]:
+    lines = f"\n{content}"
     for form, marks, pattern in _BLOCKS:
-        if any(mark in content for mark in marks):
+        if any(mark in lines for mark in marks):
             for found in pattern.finditer(content):
                 yield Edit(found.start(), found.end(), form)
 
 
 def shell_texts(content: str) -> Iterator[tuple[int, str]]:
     """Stretches of shell: fenced blocks without another language's name, and the commands of shell tools."""
-    for fence in _FENCE.finditer(content) if "```" in content else ():
-        if fence.group(1).lower() in _SHELLS:
-            yield fence.start(2), _whole_fence(content, fence)
-    for quoted in _INLINE.finditer(content):
+    for language, start, end in _fences(content):
+        if language.lower() in _SHELLS:
+            yield start, _whole_fence(content, start, end)
+    for quoted in _INLINE.finditer(content) if any(head in content for head in _INLINE_HEADS) else ():
         yield quoted.start(1), quoted.group(1)
-    for call in CALL.finditer(content):
+    for call in CALL.finditer(content) if "<function=" in content else ():
         if call.group(1).lower() in _SHELL_TOOLS:
             for parameter in PARAMETER.finditer(content, call.start(2), call.end(2)):
                 if parameter.group(1) in ("command", "cmd", "code", "script"):
                     yield parameter.start(2), parameter.group(2)
 
 
-def _whole_fence(content: str, fence: re.Match[str]) -> str:
+def _fences(content: str) -> Iterator[tuple[str, int, int]]:
+    """Language, beginning and end of every fenced block; one that never closes reaches to the end."""
+    place = content.find("```")
+    while place >= 0:
+        head = _FENCE_HEAD.match(content, place + 3)
+        if head is None:
+            place = content.find("```", place + 1)
+            continue
+        start, closing = head.end(), content.find("```", head.end())
+        while closing >= 0:
+            line = content.rfind("\n", start, closing)
+            if line >= 0 and not content[line + 1 : closing].strip(" \t"):
+                break
+            closing = content.find("```", closing + 1)
+        yield head.group(1), start, line if closing >= 0 else len(content)
+        place = content.find("```", closing + 3) if closing >= 0 else -1
+
+
+def _whole_fence(content: str, start: int, end: int) -> str:
     """A heredoc may hold fences of its own: where one is still open, the block reaches to the message's last fence."""
-    text = fence.group(2)
+    text = content[start:end]
+    if "<<" not in text:
+        return text
     unclosed = [
         word for word in re.findall(r"<<-?\s*['\"]?(\w+)", text) if not re.search(rf"^\s*{word}\s*$", text, re.M)
     ]
     if not unclosed:
         return text
-    last = content.rfind("```", fence.end(2))
-    return content[fence.start(2) : last if last > fence.start(2) else len(content)]
+    last = content.rfind("```", end)
+    return content[start : last if last > start else len(content)]
 
 
 def form_of(command: Command, text: str, files: Collection[str]) -> str | None:

@@ -3,146 +3,183 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, repeat
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from contextrl_data.stages.coding.longest import longest_runs
 from contextrl_data.stages.coding.regions import REGION
-from contextrl_data.stages.lexical import (
-    TextFeatures,
-    changed_lines,
-    context_text,
-    fold,
-    identifiers,
-    lines_found,
-    text_features,
-)
+from contextrl_data.stages.coding.vocabulary import Vocabulary
+from contextrl_data.stages.lexical import changed_lines, context_text, fold, folded_bytes, identifiers
 
-_GRAM = 8
-_SHIFT = 48
-_MIX = np.uint64(0x9E3779B97F4A7C15)
+VIEWS = ("full", "before_edit")
+_LEAST = 5
+"""Non-blank characters that a line must have to count as found."""
+
+Messages = Sequence[Mapping[str, str]]
+Views = Mapping[str, Messages]
 
 
-Views = Mapping[str, Sequence[Mapping[str, str]]]
+def leaks(sides: Sequence[Mapping[str, Any]], views: Sequence[Views], readable_chars: int) -> list[dict[str, Any]]:
+    """The LEAK structs of both answers in both views: the own context is C+, the other one C-."""
+    answers = [_Answer.of(side, readable_chars) for side in sides]
+    vocabulary = Vocabulary(answers[0].names | answers[1].names)
+    contexts = [_read(view, vocabulary) for view in views]
+    found = []
+    for own, other in ((0, 1), (1, 0)):
+        longest = _longest(answers[own], contexts[own])
+        for view in VIEWS:
+            leak = _leak(answers[own], contexts[own][view], contexts[other][view], longest[view])
+            found.append({"answer": ("first", "second")[own], "view": view, **leak})
+    return found
 
 
-def features_of(views: Views) -> dict[str, TextFeatures]:
-    """Features of both views of a run. Where one begins the other, which is the rule, that part is read once."""
-    head, full = views["before_edit"], views["full"]
-    before = text_features(context_text(head))
-    if not head or full[: len(head)] != head:
-        return {"before_edit": before, "full": text_features(context_text(full))}
-    rest = text_features(context_text(full[len(head) :]))
-    length = before.length + rest.length + (len(full) > len(head))
+def _packed(folded: str) -> bytes:
+    return folded.encode("utf-8", "surrogatepass")
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What is looked for of one patch; lines are folded, and each is there once."""
+
+    removed: list[bytes]
+    added: list[bytes]
+    long: list[bytes]
+    """Added lines that must not be readable."""
+    wanted: list[str]
+    """Added lines of which stretches are looked for."""
+    names: frozenset[str]
+    heads: tuple[bytes, ...]
+    """How the edited functions and classes begin, or, where there are none, a mask."""
+
+    @classmethod
+    def of(cls, side: Mapping[str, Any], readable_chars: int) -> _Answer:
+        patch = str(side["patch"])
+        removed, added = (list(dict.fromkeys(map(fold, lines))) for lines in changed_lines(patch))
+        heads = [
+            f"{word}{edit['symbol'].rsplit('.', 1)[-1]}{mark}"
+            for edit in side["edits"]
+            if edit["symbol"]
+            for word, mark in (("def", "("), ("class", "("), ("class", ":"))
+        ]
+        return cls(
+            [_packed(line) for line in removed if len(line) >= _LEAST],
+            [_packed(line) for line in added if len(line) >= _LEAST],
+            [_packed(line) for line in added if len(line) > readable_chars],
+            added,
+            identifiers(patch),
+            tuple(map(_packed, heads or [fold(REGION)])),
+        )
+
+
+class _Text:
+    """A masked context without white space."""
+
+    def __init__(self, messages: Messages) -> None:
+        pieces = [folded_bytes(message["content"]) for message in messages]
+        self.folded = b"".join(pieces)
+        self.ends = list(accumulate(map(len, pieces)))
+        """Where each message ends in it."""
+        self._spoken = [message["role"] in ("assistant", "system") for message in messages]
+        self._places: dict[bytes, int] = {}
+
+    def end_of(self, line: bytes) -> float:
+        """Where the line first ends; infinity where it is not shown."""
+        place = self._places.get(line)
+        if place is None:
+            place = self._places[line] = self.folded.find(line)
+        return place + len(line) if place >= 0 else math.inf
+
+    def first_showing(self, head: bytes) -> float:
+        """Number of the first observation that shows it; infinity where none does."""
+        place = self.folded.find(head)
+        while place >= 0:
+            number = bisect_right(self.ends, place)
+            within = place + len(head) <= self.ends[number]
+            if within and not self._spoken[number]:
+                return number
+            place = self.folded.find(head, self.ends[number] if within else place + 1)
+        return math.inf
+
+
+@dataclass(frozen=True)
+class _Context:
+    """A masked context in one view: the beginning of a text, or all of it."""
+
+    text: _Text
+    size: int
+    """Bytes of the folded text."""
+    messages: int
+    names: frozenset[str]
+    """Those of both answers that it shows."""
+
+    def found(self, lines: Sequence[bytes]) -> int:
+        """How many of the lines it shows."""
+        return sum(self.text.end_of(line) <= self.size for line in lines)
+
+    def shows_function(self, answer: _Answer) -> bool:
+        """Whether an observation still shows the head of an edited function, or a masked region of it."""
+        return any(self.text.first_showing(head) < self.messages for head in answer.heads)
+
+    @classmethod
+    def of(cls, text: _Text, messages: int, shown: str, places: Mapping[str, int]) -> _Context:
+        """The first messages of a text; `shown` is what a reader sees of them."""
+        size = len(shown.encode("utf-8", "surrogatepass"))
+        names = frozenset(name for name, place in places.items() if place < size)
+        return cls(text, text.ends[messages - 1] if messages else 0, messages, names)
+
+
+def _read(views: Views, vocabulary: Vocabulary) -> dict[str, _Context]:
+    """Both views of a run. Where one begins the other, which is the rule, that part is read once."""
+    full, head = views["full"], views["before_edit"]
+    text, shown = _Text(full), context_text(full)
+    places = vocabulary.places(shown)
+    found = {"full": _Context.of(text, len(full), shown, places)}
+    if full[: len(head)] != head:
+        text, places = _Text(head), vocabulary.places(context_text(head))
+    found["before_edit"] = _Context.of(text, len(head), context_text(head), places)
+    return found
+
+
+def _longest(answer: _Answer, own: Mapping[str, _Context]) -> dict[str, tuple[int, int]]:
+    """By view, the longest stretch of an added line in the answer's own context, and that line's length."""
+    full, before = own["full"], own["before_edit"]
+    if full.text is before.text:
+        return dict(zip(VIEWS, longest_runs(answer.wanted, full.text.folded, [full.size, before.size]), strict=True))
+    return {view: longest_runs(answer.wanted, own[view].text.folded, [own[view].size])[0] for view in VIEWS}
+
+
+def _leak(answer: _Answer, positive: _Context, negative: _Context, longest: tuple[int, int]) -> dict[str, Any]:
+    """What one answer leaves in its own context, and in the other one."""
+    run, length = longest
+    own, other = (answer.names & context.names for context in (positive, negative))
     return {
-        "before_edit": before,
-        "full": TextFeatures(length, before.folded + rest.folded, before.names | rest.names),
-    }
-
-
-def measure(
-    answer: int,
-    view: str,
-    sides: Sequence[Mapping[str, Any]],
-    views: Sequence[Views],
-    features: Sequence[Mapping[str, TextFeatures]],
-    readable_chars: int,
-) -> dict[str, Any]:
-    """The LEAK struct of one answer (0 or 1) in one view: its own context is C+, the other one C-.
-
-    `features`: of both sides, as `features_of` gives them.
-    """
-    positive, negative = features[answer][view], features[1 - answer][view]
-    patch = str(sides[answer]["patch"])
-    removed, added = changed_lines(patch)
-    names = identifiers(patch)
-    run, length = longest_run(added, positive.folded)
-    return {
-        "answer": ("first", "second")[answer],
-        "view": view,
         "longest_run": run,
         "longest_share": run / length if length else 0.0,
-        "readable": lines_found(added, positive.folded, readable_chars + 1),
-        "only_in_pos": _share(len((names & positive.names) - negative.names), len(names)),
-        "only_in_neg": _share(len((names & negative.names) - positive.names), len(names)),
-        "overlap_pos": _weighted(names, positive.names, negative.names),
-        "overlap_neg": _weighted(names, negative.names, positive.names),
-        "removed_pos": lines_found(removed, positive.folded),
-        "removed_neg": lines_found(removed, negative.folded),
-        "added_pos": lines_found(added, positive.folded),
-        "added_neg": lines_found(added, negative.folded),
-        "function_pos": shows_function(sides[answer]["edits"], views[answer][view]),
-        "function_neg": shows_function(sides[answer]["edits"], views[1 - answer][view]),
+        "readable": positive.found(answer.long),
+        "only_in_pos": _share(len(own - other), len(answer.names)),
+        "only_in_neg": _share(len(other - own), len(answer.names)),
+        "overlap_pos": _weighted(len(own - other), len(own & other), len(own ^ other), len(answer.names)),
+        "overlap_neg": _weighted(len(other - own), len(own & other), len(own ^ other), len(answer.names)),
+        "removed_pos": positive.found(answer.removed),
+        "removed_neg": negative.found(answer.removed),
+        "added_pos": positive.found(answer.added),
+        "added_neg": negative.found(answer.added),
+        "function_pos": positive.shows_function(answer),
+        "function_neg": negative.shows_function(answer),
     }
 
 
-def longest_run(lines: Iterable[str], folded: str) -> tuple[int, int]:
-    """Length of the longest stretch of any line found in a folded text, and that line's length; short ones count 0."""
-    wanted = [line for line in dict.fromkeys(map(fold, lines)) if len(line) >= _GRAM]
-    plain = folded.isascii() and all(line.isascii() for line in wanted)
-    hashes = [_gram_hashes(line, plain) for line in wanted]
-    known = np.unique(np.concatenate([*hashes, np.zeros(0, np.uint64)]))
-    shown = _gram_hashes(folded, plain)
-    if not len(known) or not len(shown):
-        return 0, 0
-    # Most of what is shown is told apart by its highest bits, in one look at a small table.
-    low = np.zeros(1 << (64 - _SHIFT), bool)
-    low[(known >> np.uint64(_SHIFT)).astype(np.intp)] = True
-    shown = shown[low[(shown >> np.uint64(_SHIFT)).astype(np.intp)]]
-    places = np.minimum(np.searchsorted(known, shown), len(known) - 1)
-    grams = set(known[np.unique(places[known[places] == shown])].tolist())
-    best, best_line = 0, 0
-    for line, values in zip(wanted, hashes, strict=True):
-        present = [value in grams for value in values.tolist()]
-        start = 0
-        while start + max(best + 1, _GRAM) <= len(line):
-            # The grams at both ends of the wanted stretch tell most misses without reading the text.
-            end = start + max(best + 1, _GRAM)
-            if present[start] and present[end - _GRAM] and line[start:end] in folded:
-                best, best_line = end - start, len(line)
-            else:
-                start += 1
-    return best, best_line
+def _weighted(alone: int, both: int, either: int, names: int) -> float:
+    """Share of the names that one context shows, each weighing its inverse document frequency over the two.
 
-
-def _gram_hashes(text: str, plain: bool) -> npt.NDArray[np.uint64]:
-    """A number for every stretch of `_GRAM` characters; equal stretches have equal numbers. `plain`: all is ASCII."""
-    size = max(len(text) - _GRAM + 1, 0)
-    values = np.zeros(size, np.uint64)
-    if plain:
-        data = text.encode()
-        for step in range(min(_GRAM, size)):  # eight characters are the eight bytes of one number
-            values[step::_GRAM] = np.frombuffer(data, "<u8", (len(data) - step) // _GRAM, step)
-        return values * _MIX
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
-    for step in range(_GRAM):
-        values = values * np.uint64(1_000_003) + codes[step : step + size]
-    return values * _MIX
-
-
-def shows_function(edits: Sequence[Mapping[str, Any]], messages: Sequence[Mapping[str, str]]) -> bool:
-    """Whether an observation still shows the head of an edited function, or a masked region of it."""
-    heads = [
-        f"{word}{edit['symbol'].rsplit('.', 1)[-1]}{mark}"
-        for edit in edits
-        if edit["symbol"]
-        for word, mark in (("def", "("), ("class", "("), ("class", ":"))
-    ]
-    for message in messages:
-        if message["role"] in ("assistant", "system"):
-            continue
-        folded = fold(message["content"])
-        if any(head in folded for head in heads) or (not heads and fold(REGION) in folded):
-            return True
-    return False
-
-
-def _weighted(names: frozenset[str], one: frozenset[str], other: frozenset[str]) -> float:
-    """Share of the names found in `one`, each weighing its inverse document frequency over the two contexts."""
-    weights = {name: math.log(3 / (1 + (name in one) + (name in other))) + 1 for name in sorted(names)}
-    return _share(math.fsum(weights[name] for name in sorted(names & one)), math.fsum(weights.values()))
+    `alone`: names that only this context shows; `either`: those that only this or only the other does.
+    """
+    nowhere, one, two = (math.log(3 / (1 + count)) + 1 for count in range(3))
+    shown = math.fsum([*repeat(one, alone), *repeat(two, both)])
+    return _share(shown, math.fsum([*repeat(nowhere, names - both - either), *repeat(one, either), *repeat(two, both)]))
 
 
 def _share(part: float, whole: float) -> float:

@@ -8,6 +8,8 @@ from functools import lru_cache
 
 _HEREDOC = re.compile(r"<<-?[ \t]*(?:'([^'\n]+)'|\"([^\"\n]+)\"|\\?([A-Za-z_][\w.-]*))")
 _LEAD = re.compile(r"^(?:\s|\\\n|do\b|then\b|else\b|\{|\(|!|sudo\b|time\b|[A-Za-z_]\w*=[^\s'\"]*\s)+")
+_NEXT = re.compile(r"[\\'\"#<\n;&|]")
+"""What may mean something outside quotes."""
 _REDIRECT = re.compile(r"(?<![<>&\d])\d?>{1,2}\|?\s*(?:'([^'\n]+)'|\"([^\"\n]+)\"|([^\s'\"|&;<>()]+))")
 
 
@@ -76,7 +78,8 @@ def commands(text: str) -> tuple[Command, ...]:
             position += 1 if char == ";" else 2
             start = position
         else:
-            position += 1
+            found = _NEXT.search(text, position + 1)
+            position = found.start() if found else len(text)
     close(len(text))
     return tuple(command for command in pending if command.text.strip())
 

@@ -1,98 +1,97 @@
-"""Which of many texts may quote an edited line at all: one cheap look at all of them, before any is read with care.
+"""Where a text may show edited lines at all: cheap looks at all of it, before any part is read with care.
 
-A superset is found, never less. Tokens here are finer than those of `Quotes` (runs of ASCII word characters, else single
-characters), so that whatever is a run of tokens there is one here too.
+Texts are UTF-8 without white space, as `folded_bytes` gives them. A superset is found, never less.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
 
-_GRAM = 4
+SHORTEST = 4
+"""Bytes that are looked at together: no run of four code tokens has fewer."""
 _BITS = 16
-_ASCII_WORD = np.array([chr(code).isalnum() or chr(code) == "_" for code in range(128)])
-_ASCII_BLANK = np.array([chr(code).isspace() for code in range(128)])
-_BLANKS = np.array([code for code in range(128, 0x3001) if chr(code).isspace()], np.uint32)
-_FIRST = np.uint64(6364136223846793005)
-_NUMBERS = np.cumprod(np.full(128, _FIRST, np.uint64), dtype=np.uint64) * ~_ASCII_BLANK
-_STEPS = np.array([1, 1442695040888963407, 2862933555777941757, 3202034522624059733], np.uint64)
+_MIX = np.uint32(0x9E3779B1)
+_PIECE = 1 << 16
+_MAY_END_PREFIX = np.array([code >= 128 or chr(code) in "0123456789:|-+>E." for code in range(256)])
+"""Bytes that what stands in front of a line of code may end with; digits need not be ASCII."""
 
-Hashes = npt.NDArray[np.uint64]
+Places = npt.NDArray[np.intp]
 
 
-def _tokens(text: str) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Hashes]:
-    """Of every token: where it begins, how long it is, and a number; equal tokens have equal numbers."""
-    if text.isascii():
-        codes = np.frombuffer(text.encode(), np.uint8)
-        word, solid, numbers = _ASCII_WORD[codes], ~_ASCII_BLANK[codes], _NUMBERS[codes]
-    else:
-        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-        plain = np.minimum(codes, 127)
-        word = _ASCII_WORD[plain] & (codes < 128)
-        solid = np.where(codes < 128, ~_ASCII_BLANK[plain], ~np.isin(codes, _BLANKS))
-        numbers = np.where(codes < 128, _NUMBERS[plain], codes.astype(np.uint64) * _FIRST) * solid
-    inside = word[1:] & word[:-1]
-    first = solid.copy()
-    first[1:] &= ~inside
-    starts = np.flatnonzero(first)
-    if not len(starts):
-        return starts, starts, np.zeros(0, np.uint64)
-    # Behind a token stands blank space or the next one: sums up to there are its own. Equal letters in another order
-    # give one number too, which costs a closer look and hides nothing.
-    ends = np.append(starts[1:], len(codes))
-    values = np.concatenate([np.zeros(1, np.uint64), np.cumsum(numbers)])
-    counts = np.concatenate([np.zeros(1, np.intp), np.cumsum(solid, dtype=np.intp)])
-    sizes = counts[ends] - counts[starts]
-    return starts, sizes, values[ends] - values[starts] + codes[starts].astype(np.uint64) * _FIRST
+def _runs(data: bytes) -> npt.NDArray[np.uint32]:
+    """Every run of four bytes, as a number."""
+    return np.ndarray((max(len(data) - SHORTEST + 1, 0),), "<u4", data, strides=(1,))
 
 
-def _grams(hashes: Hashes) -> Hashes:
-    """A number for every run of four tokens."""
-    size = max(len(hashes) - _GRAM + 1, 0)
-    found = np.zeros(size, np.uint64)
-    for step, weight in enumerate(_STEPS):
-        found += hashes[step : step + size] * weight
-    return found ^ (found >> np.uint64(29))
+def _keys(runs: npt.NDArray[np.uint32]) -> Places:
+    mixed = runs * _MIX
+    mixed >>= np.uint32(32 - _BITS)
+    return mixed.astype(np.intp)
+
+
+def _table(runs: Iterable[bytes]) -> npt.NDArray[np.bool_]:
+    """Whether a key is that of any run inside these."""
+    table = np.zeros(1 << _BITS, bool)
+    for data in runs:
+        table[_keys(_runs(data))] = True
+    return table
 
 
 class Sieve:
-    """The runs of four tokens inside edited lines."""
+    """The runs of four bytes inside folded edited lines."""
 
-    def __init__(self, lines: Iterable[str], run_chars: int) -> None:
-        self._wanted = np.unique(_grams(_tokens("\n".join(lines))[2]))
-        self._low = np.zeros(1 << _BITS, bool)
-        self._low[(self._wanted & np.uint64((1 << _BITS) - 1)).astype(np.intp)] = True
-        self._run_chars = run_chars
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._table = _table(line.encode("utf-8", "surrogatepass") for line in lines)
 
-    def covered(self, lines: Sequence[str]) -> npt.NDArray[np.intp]:
-        """Of every line, the non-blank characters in such runs of at least `run_chars` characters.
+    def covered(self, data: bytes, least: int) -> tuple[Places, Places]:
+        """Beginnings and ends of the stretches of at least `least` bytes that such runs cover without a gap."""
+        runs = _runs(data)
+        found = [
+            np.flatnonzero(self._table[_keys(runs[start : start + _PIECE])]) + start
+            for start in range(0, len(runs), _PIECE)
+        ]
+        hits = np.concatenate([np.zeros(0, np.intp), *found])
+        borders = np.flatnonzero(np.diff(hits) > SHORTEST)
+        starts = hits[np.append(0, borders + 1)] if len(hits) else hits
+        ends = hits[np.append(borders, len(hits) - 1)] + SHORTEST if len(hits) else hits
+        long = ends - starts >= least
+        return starts[long], ends[long]
 
-        The lines are read as one text: a run may go on from one into the next.
-        """
-        nothing = np.zeros(len(lines), np.intp)
-        if not len(self._wanted) or not lines:
-            return nothing
-        text = "\n".join(lines)
-        starts, sizes, hashes = _tokens(text)
-        grams = _grams(hashes)
-        maybe = np.flatnonzero(self._low[(grams & np.uint64((1 << _BITS) - 1)).astype(np.intp)])
-        places = np.minimum(np.searchsorted(self._wanted, grams[maybe]), len(self._wanted) - 1)
-        hits = maybe[self._wanted[places] == grams[maybe]]
-        if not len(hits):
-            return nothing
-        inside = np.zeros(len(starts) + 1, np.int8)
-        for step in range(_GRAM):
-            inside[hits + step] = 1
-        edges = np.diff(inside, prepend=np.int8(0))
-        first, last = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
-        total = np.concatenate([[0], np.cumsum(sizes)])
-        long = (total[last] - total[first]) >= self._run_chars
-        lengths = (last - first)[long]
-        # The tokens of all long runs, as one list of places.
-        tokens = np.arange(lengths.sum()) + np.repeat(first[long] - np.cumsum(lengths) + lengths, lengths)
-        borders = np.cumsum(np.fromiter(map(len, lines), np.intp, len(lines)) + 1)
-        numbers = np.searchsorted(borders, starts[tokens], side="right")
-        return np.bincount(numbers, sizes[tokens], len(lines)).astype(np.intp)
+
+class Endings:
+    """Folded lines that others may end in, behind numbers, signs and marks."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        packed = [line.encode("utf-8", "surrogatepass") for line in dict.fromkeys(lines)]
+        long = [line for line in packed if len(line) >= 2 * SHORTEST]
+        middle = [line for line in packed if SHORTEST <= len(line) < 2 * SHORTEST]
+        self._last = _table(line[-SHORTEST:] for line in [*long, *middle])
+        self._only = _table(line[-SHORTEST:] for line in middle)
+        self._second = _table(line[-2 * SHORTEST : -SHORTEST] for line in long)
+        self._short = [line for line in packed if 0 < len(line) < SHORTEST]
+
+    def of(self, data: bytes, ends: Places) -> Places:
+        """Numbers of the lines that may end so, by where each line of the text ends."""
+        runs = _runs(data)
+        numbers = np.flatnonzero(ends >= SHORTEST)
+        last = _keys(runs[ends[numbers] - SHORTEST])
+        maybe = self._last[last]
+        numbers, last = numbers[maybe], last[maybe]
+        second = _keys(runs[np.maximum(ends[numbers] - 2 * SHORTEST, 0)]) if len(numbers) else last
+        found = [numbers[self._only[last] | self._second[second]]]
+        if self._short:
+            found += self._short_ones(np.frombuffer(data, np.uint8), ends)
+        return np.unique(np.concatenate(found))
+
+    def _short_ones(self, codes: npt.NDArray[np.uint8], ends: Places) -> Iterable[Places]:
+        starts = np.concatenate([np.zeros(1, np.intp), ends[:-1]])
+        for line in self._short:
+            numbers = np.flatnonzero(ends - starts >= len(line))
+            for step, code in enumerate(reversed(line), 1):
+                numbers = numbers[codes[ends[numbers] - step] == code]
+            front = ends[numbers] - len(line)
+            whole = front == starts[numbers]
+            yield numbers[whole | _MAY_END_PREFIX[codes[np.maximum(front - 1, 0)]]]

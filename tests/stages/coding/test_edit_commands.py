@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
+import plain_masking as plain
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contextrl_data.stages.coding.edit_commands import find_edits, first_edit
-from contextrl_data.stages.coding.mask import EDIT, mask_edits
+from contextrl_data.stages.coding import edit_commands, shell
+from contextrl_data.stages.coding.edit_commands import find_edits, first_edit, shell_texts
+from contextrl_data.stages.coding.placeholders import EDIT, mask_edits
 from contextrl_data.stages.coding.shell import commands
 
 FILES = ["shop/cart.py"]
@@ -121,3 +124,28 @@ def test_any_mixture_is_read_without_a_crash_and_spans_do_not_overlap(content: s
     mask_edits(content, FILES)
     for command in commands(content):
         assert content[command.start : command.end] == command.text
+
+
+@given(st.lists(st.sampled_from([*_PIECES, "\n```\n", "``", "\t"]), max_size=20).map("".join))
+@settings(max_examples=300, deadline=None)
+def test_fenced_blocks_are_those_of_the_plain_pattern(content: str) -> None:
+    fences = [(found.group(1), found.start(2), found.end(2)) for found in plain.FENCE.finditer(content)]
+    assert list(edit_commands._fences(content)) == fences
+
+
+@given(
+    st.lists(
+        st.sampled_from([*_PIECES, *(text.split("\n")[0] for text in SHELL_EDITS.values()), *NO_EDITS]), max_size=8
+    ).map(" ".join)
+)
+@settings(max_examples=200, deadline=None)
+def test_what_is_skipped_holds_no_edit(content: str) -> None:
+    """Texts that cannot write anything are not read, and shell is read in leaps: nothing is lost by either."""
+    quick = edit_commands._found_edits.__wrapped__(content, tuple(FILES))
+    read = [commands.__wrapped__(text) for _, text in shell_texts(content)]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(edit_commands, "_MAY_WRITE", re.compile(""))
+        patched.setattr(shell, "_NEXT", re.compile(".", re.DOTALL))
+        patched.setattr(edit_commands, "commands", commands.__wrapped__)
+        assert edit_commands._found_edits.__wrapped__(content, tuple(FILES)) == quick
+        assert [commands.__wrapped__(text) for _, text in shell_texts(content)] == read

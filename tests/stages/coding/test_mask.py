@@ -25,12 +25,13 @@ from hypothesis import strategies as st
 
 from contextrl_data.pipeline.stage import Drop, Keep
 from contextrl_data.stages.coding.cascade import Cascade, CascadeConfig
-from contextrl_data.stages.coding.leak import longest_run
 from contextrl_data.stages.coding.locate import Locate, LocateConfig
-from contextrl_data.stages.coding.mask import DIFF, EDIT, ISSUE, SUBMISSION, Mask, MaskConfig, mask_diffs, mask_issue
+from contextrl_data.stages.coding.mask import Mask, MaskConfig
 from contextrl_data.stages.coding.names import NAME
 from contextrl_data.stages.coding.patches import parse_patch
+from contextrl_data.stages.coding.placeholders import DIFF, EDIT, ISSUE, SUBMISSION, mask_diffs, mask_issue
 from contextrl_data.stages.coding.regions import REGION, Regions
+from contextrl_data.stages.coding.sweep import mask_all
 from contextrl_data.stages.lexical import changed_lines, context_text, fold, identifiers
 from contextrl_data.stages.rows import MASKED
 
@@ -43,6 +44,10 @@ def candidates(rows: list[dict[str, Any]], **config: Any) -> list[dict[str, Any]
             located.extend(outcome.rows)
     settings = CascadeConfig(**{"min_relatedness": 0.0, "max_near_duplicate": 0.99, **config})
     return list(Cascade(settings).gather(located).rows)
+
+
+def mask_one(regions: Regions, text: str, code: bool = False) -> str:
+    return mask_all(regions, [text], [code])[0]
 
 
 def masked(*rows: dict[str, Any], **config: Any) -> dict[str, Any]:
@@ -103,8 +108,8 @@ def test_a_line_that_only_one_file_has_leaves_the_same_mask() -> None:
         + "         return round(amount * (100 - discount) / 100, 2)\n"
     )
     regions = Regions.of(parse_patch(patch))
-    assert regions.mask(CLEAN) == regions.mask(CLEAN.replace(lost, ""))
-    assert REGION in regions.mask(CLEAN)
+    assert mask_one(regions, CLEAN) == mask_one(regions, CLEAN.replace(lost, ""))
+    assert REGION in mask_one(regions, CLEAN)
 
 
 SHOWN = {
@@ -134,7 +139,7 @@ def test_an_edited_line_is_masked_however_it_is_shown(form: str, bug: str, image
     strip = line.strip()
     half, rest = strip[: strip.index(" ")], strip[strip.index(" ") + 1 :]
     shown = SHOWN[form].format(line=line, strip=strip, half=half, rest=rest, spaced=line.replace(" ", "  "))
-    text = Regions.of(parse_patch(fix_patch(bug))).mask(f"before\n{shown}\nafter", code)
+    text = mask_one(Regions.of(parse_patch(fix_patch(bug))), f"before\n{shown}\nafter", code)
     assert fold(line) not in fold(text)
     assert REGION in text
     assert text.startswith("before\n")
@@ -143,8 +148,8 @@ def test_an_edited_line_is_masked_however_it_is_shown(form: str, bug: str, image
 
 def test_a_part_of_an_edited_line_is_masked_but_a_single_name_is_not() -> None:
     regions = Regions.of(parse_patch(fix_patch("quantity")))
-    assert regions.mask("it does `price * quantity for price` here") == f"it does `{REGION}` here"
-    assert regions.mask("look at `self.items` and quantity") == "look at `self.items` and quantity"
+    assert mask_one(regions, "it does `price * quantity for price` here") == f"it does `{REGION}` here"
+    assert mask_one(regions, "look at `self.items` and quantity") == "look at `self.items` and quantity"
 
 
 VIEW = """    12\t    return p.search(price * quantity for price, {tail})
@@ -158,8 +163,8 @@ def test_a_line_of_code_is_masked_whole_or_not_at_all() -> None:
     regions = Regions.of(parse_patch(fix_patch("quantity")))
     tail = "and much else that no answer ever touched = True"
     first, *_, last = VIEW.format(tail=tail).split("\n")
-    assert regions.mask(VIEW.format(tail=tail), code=True) == f"{first}\n{REGION}\n{last}"
-    assert regions.mask(VIEW.format(tail="x"), code=True) == f"{REGION}\n{last}"
+    assert mask_one(regions, VIEW.format(tail=tail), code=True) == f"{first}\n{REGION}\n{last}"
+    assert mask_one(regions, VIEW.format(tail="x"), code=True) == f"{REGION}\n{last}"
 
 
 @pytest.mark.parametrize("mark", ["    {}", ">   {}", "E   {}"])
@@ -167,7 +172,7 @@ def test_what_underlines_a_masked_line_goes_with_it(mark: str) -> None:
     regions = Regions.of(parse_patch(fix_patch("quantity")))
     other = "    self.run(now)\n    ^^^^^^^^^^^^^\nTypeError: x"
     shown = mark.format(BUGS["quantity"][1].strip()) + "\n             ~~~~~~^~~~~~~~~~\n"
-    assert regions.mask(shown + other, code=True) == f"{REGION}\n{other}"
+    assert mask_one(regions, shown + other, code=True) == f"{REGION}\n{other}"
 
 
 def test_prose_keeps_its_words_and_the_code_in_it_goes_by_lines() -> None:
@@ -182,7 +187,9 @@ def test_common_short_lines_are_masked_only_beside_masked_ones() -> None:
     patch = (
         "--- a/x.py\n+++ b/x.py\n@@ -1,3 +1,5 @@\n a = 1\n+if some_condition_holds:\n+    pass\n else:\n     b = 2\n"
     )
-    text = Regions.of(parse_patch(patch)).mask("if some_condition_holds:\n    pass\nelse:\n\ntry:\n    pass\nfinally:")
+    text = mask_one(
+        Regions.of(parse_patch(patch)), "if some_condition_holds:\n    pass\nelse:\n\ntry:\n    pass\nfinally:"
+    )
     assert text == f"{REGION}\nelse:\n\ntry:\n    pass\nfinally:"
 
 
@@ -252,11 +259,6 @@ def test_a_diff_is_masked_to_its_end_and_no_further() -> None:
     assert mask_diffs("a list:\n- one\n+ two\n", DIFF) == "a list:\n- one\n+ two\n"
 
 
-def test_the_longest_run_is_exact() -> None:
-    assert longest_run(["alpha beta gamma delta"], fold("xx beta gamma del yy")) == (12, 19)
-    assert longest_run(["short"], "short") == (0, 0)
-
-
 _LINE = st.text(alphabet="abcxyz_ ().=+-*/0123456789", min_size=1, max_size=40)
 
 
@@ -281,17 +283,20 @@ def test_no_changed_line_survives_in_any_order_and_dress(
     removed, added = changed_lines(diff)
     long = [fold(line) for line in removed + added if len(fold(line)) > 12]
     for code in (False, True):
-        text = regions.mask("\n".join(lines), code)
+        text = mask_one(regions, "\n".join(lines), code)
         assert [line for line in long if line in fold(text)] == []
         left = [line for line in text.split("\n") if line != REGION]
         assert not code or all(line in lines for line in left)
         assert not code or f"{REGION}\n{REGION}" not in text
 
 
+QUANTITY = Regions.of(parse_patch(fix_patch("quantity")))
+
+
 @given(st.text(max_size=200), st.text(max_size=80))
 @settings(max_examples=300, deadline=None)
 def test_any_text_is_masked_without_a_crash(text: str, issue: str) -> None:
-    Regions.of(parse_patch(fix_patch("quantity"))).mask(text)
+    mask_one(QUANTITY, text)
     mask_diffs(text, DIFF)
     assert issue.strip() not in mask_issue(text, issue) or not issue.strip() or issue.strip() in ISSUE
 
