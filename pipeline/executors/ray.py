@@ -7,6 +7,8 @@ the build before it touches a row.
 from __future__ import annotations
 
 import math
+import signal
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -111,6 +113,7 @@ def connect(settings: RaySettings) -> Any:
         raise MissingExtra("ray", "the Ray executor") from error
     if ray.is_initialized():
         return ray
+    before = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(
             address=settings.address,  # none would join whatever cluster runs on this machine
@@ -123,4 +126,6 @@ def connect(settings: RaySettings) -> Any:
             f"no Ray cluster answers at {settings.address!r} ({first_line(error)})",
             "start one (`ray start --head`), or let the build start its own: --set run.ray.address=local",
         ) from error
+    if before is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)  # Ray has set one of its own, which aborts
     return ray

@@ -29,6 +29,8 @@ STARTS = 10
 """Workers in a row that may die before they have opened their stage."""
 DEPTH = 2
 """Batches that one worker has: one in work, one waiting, so that it never idles."""
+LAST_SECONDS = 10
+"""For workers of this machine to be gone once they were told to."""
 LOOKS = 10
 """Looks, half a second apart, until a shared file system has shown a worker a new file."""
 
@@ -84,9 +86,11 @@ class _Worker:
     def __init__(self, job: Job, home: Home) -> None:
         self.job, self.home = job, home
 
-    def open(self) -> None:
+    def open(self) -> tuple[str, int]:
+        """Where it is, and its process."""
         self.home.enter(self.job)
         self.job.stage.open(self.job.context)
+        return platform.node(), os.getpid()
 
     def run(self, batch: list[Row] | Places) -> list[Outcome]:
         return self.job.run(batch)
@@ -129,6 +133,7 @@ class Pool:
         self._coming: dict[Any, Any] = {}  # reference of its opening -> actor
         self._flying: dict[Any, _Flight] = {}
         self._blamed: set[Any] = set()  # references of batches that were in work when their actor died
+        self._processes: list[tuple[str, int]] = []
         self._stillborn = 0
         for _ in range(workers):
             self._start()
@@ -162,6 +167,9 @@ class Pool:
             self.ray.wait(closing, num_returns=len(closing), timeout=30)
         for actor in [*self._ready, *self._coming.values()]:
             self.ray.kill(actor)
+        end = time.monotonic() + LAST_SECONDS
+        while self._flying and any(map(_lives_here, self._processes)) and time.monotonic() < end:
+            time.sleep(0.05)  # what they held outside is looked for when they are dead
         self._home.mark.unlink(missing_ok=True)
 
     def _next(self) -> list[Any]:
@@ -185,6 +193,7 @@ class Pool:
         if not isinstance(outcome, _Dead):
             self._stillborn = 0
             self._ready.append(actor)
+            self._processes.append(outcome)
             return
         self._stillborn += 1
         if self._stillborn < STARTS:
@@ -238,6 +247,11 @@ class Pool:
             raise (cause if isinstance(cause, ContextRLError) else ContextRLError(f"{self._name}: {cause}")) from error
         except RayError as error:
             raise ContextRLError(f"Ray, at stage {self._name!r}: {first_line(error)}") from error
+
+
+def _lives_here(process: tuple[str, int]) -> bool:
+    node, pid = process
+    return node == platform.node() and Path(f"/proc/{pid}").exists()
 
 
 def _why(error: Exception) -> str:

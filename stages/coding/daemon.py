@@ -105,9 +105,8 @@ def swept() -> Iterator[None]:
         with suppress(RowFailure):  # an engine that died meanwhile took its containers along
             # A thread that was about to start one when the build was stopped may have got that far meanwhile.
             for _ in range(5):
-                if not reap_own(client):
+                if not reap_own(client) + reap(client):  # its own, and those of workers that Ray has killed
                     break
-            reap(client)  # those of workers that Ray has killed
         client.close()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -177,6 +178,36 @@ def test_a_node_that_dies_costs_nothing(tmp_path: Path, cluster: Any) -> None:
     )
     assert not second
     assert toy.contents(tmp_path / "ray") == toy.contents(tmp_path / "local")
+
+
+def test_a_build_that_is_stopped_ends_in_good_order(tmp_path: Path, cluster: Any) -> None:
+    script = (
+        "import sys, pathlib, toy_pipeline as toy, typer\n"
+        "from contextrl_data.pipeline.cli.app import resumable\n"
+        "from contextrl_data.pipeline.executors.ray import RayExecutor, RaySettings\n"
+        "from contextrl_data.pipeline.plan import RunSettings\n"
+        "from contextrl_data.pipeline.runner import Runner\n"
+        "executor = RayExecutor(RaySettings(address=sys.argv[1]))\n"
+        "settings = RunSettings(root=pathlib.Path(sys.argv[2]), shard_rows=10)\n"
+        "try:\n"
+        "    with resumable():\n"
+        "        Runner(settings, executor=executor).run(toy.steps(count=300, pause=0.1, dear=False))\n"
+        "except typer.Exit as stop:\n"
+        "    sys.exit(stop.exit_code)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, cluster.address, str(tmp_path)], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        while process.poll() is None and not list(tmp_path.glob("split-*/parts/*")):
+            time.sleep(0.05)
+        process.terminate()
+        told = process.communicate(timeout=60)[1]
+    finally:
+        process.kill()
+    assert "stopped; what is finished is saved" in told
+    assert "received at time" not in told, "Ray's own handler aborts"
+    assert process.returncode == 130
 
 
 def test_rows_that_kill_stop_the_run_and_a_users_mistake_stays_one(tmp_path: Path, cluster: Any) -> None:
