@@ -12,7 +12,7 @@ _RUN = 8
 """Characters of the shortest stretch that counts, and bytes that are looked at together."""
 _BITS = 16
 _MIX = np.uint64(0x9E3779B97F4A7C15)
-_PIECE = 1 << 16
+_PIECE = 1 << 14
 
 Runs = npt.NDArray[np.uint64]
 
@@ -67,11 +67,9 @@ def _longest(lines: Sequence[str], folded: bytes, places: npt.NDArray[np.intp]) 
     for line in lines:
         data = _encoded(line)
         offsets = range(len(line) + 1) if line.isascii() else list(accumulate(map(len, map(_encoded, line)), initial=0))
-        begins = [data[start : start + _RUN] in shown for start in offsets]
         start = 0
         while (end := start + max(best + 1, _RUN)) <= len(line):
-            # The run at the beginning tells most misses without another look.
-            if begins[start] and data[offsets[start] : offsets[end]] in shown:
+            if data[offsets[start] : offsets[end]] in shown:
                 best, best_line = end - start, len(line)
             else:
                 start += 1

@@ -14,7 +14,7 @@ SHORTEST = 4
 """Bytes that are looked at together: no run of four code tokens has fewer."""
 _BITS = 16
 _MIX = np.uint32(0x9E3779B1)
-_PIECE = 1 << 16
+_PIECE = 1 << 14
 _MAY_END_PREFIX = np.array([code >= 128 or chr(code) in "0123456789:|-+>E." for code in range(256)])
 """Bytes that what stands in front of a line of code may end with; digits need not be ASCII."""
 

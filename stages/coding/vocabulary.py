@@ -11,7 +11,7 @@ import numpy.typing as npt
 _RUN = 4
 _BITS = 18
 _MIX = np.uint32(0x9E3779B1)
-_PIECE = 1 << 16
+_PIECE = 1 << 14
 _WORDS = bytes(code if chr(code) in string.ascii_letters + string.digits + "_" else 32 for code in range(256))
 _DIGITS = string.digits.encode()
 _BLANK = ord(" ")
