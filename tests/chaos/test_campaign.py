@@ -41,6 +41,7 @@ def test_image_builds_survive_every_kind_of_fault(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.campaign
+@pytest.mark.timeout(1800)  # 727 s beside much other work
 @pytest.mark.docker
 @pytest.mark.usefixtures("base_image")
 def test_coding_builds_survive_every_kind_of_fault(capsys: pytest.CaptureFixture[str]) -> None:
