@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import re
+import string
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -21,6 +22,7 @@ _BLANKS = b" \t\n\x0b\x0c\r\x1c\x1d\x1e\x1f"
 _BLANKS_IN_LINES = _BLANKS.replace(b"\n", b"")
 _SHORT = 100
 _WIDE_BLANKS = [chr(code).encode() for code in range(128, 0x3001) if chr(code).isspace()]
+_WORDS = bytes(code if chr(code) in string.ascii_letters + string.digits + "_" else 32 for code in range(256))
 
 
 def fold(text: str) -> str:
@@ -54,6 +56,14 @@ def folded_lines(lines: Sequence[str]) -> list[str]:
 def identifiers(text: str) -> frozenset[str]:
     """Names of three characters or more, as a set."""
     return frozenset(_IDENTIFIER.findall(text))
+
+
+def names_in(text: str, names: Collection[str]) -> frozenset[str]:
+    """`identifiers(text)` as far as they are among `names`, which are identifiers themselves; sooner."""
+    words = set(text.encode("utf-8", "surrogatepass").translate(_WORDS).split())
+    # A number right in front is no part of a name: `2nd_row` shows `nd_row`.
+    words.update([word.lstrip(string.digits.encode()) for word in words if word[0] < 58])
+    return frozenset(name for name in names if name.encode() in words)
 
 
 def context_text(messages: Iterable[Mapping[str, Any]]) -> str:

@@ -11,8 +11,7 @@ from typing import Any
 
 from contextrl_data.stages.coding.longest import longest_runs
 from contextrl_data.stages.coding.regions import REGION
-from contextrl_data.stages.coding.vocabulary import Vocabulary
-from contextrl_data.stages.lexical import changed_lines, context_text, fold, folded_bytes, identifiers
+from contextrl_data.stages.lexical import changed_lines, context_text, fold, folded_bytes, identifiers, names_in
 
 VIEWS = ("full", "before_edit")
 _LEAST = 5
@@ -25,8 +24,7 @@ Views = Mapping[str, Messages]
 def leaks(sides: Sequence[Mapping[str, Any]], views: Sequence[Views], readable_chars: int) -> list[dict[str, Any]]:
     """The LEAK structs of both answers in both views: the own context is C+, the other one C-."""
     answers = [_Answer.of(side, readable_chars) for side in sides]
-    vocabulary = Vocabulary(answers[0].names | answers[1].names)
-    contexts = [_read(view, vocabulary) for view in views]
+    contexts = [_read(view, answers[0].names | answers[1].names) for view in views]
     found = []
     for own, other in ((0, 1), (1, 0)):
         longest = _longest(answers[own], contexts[own])
@@ -123,24 +121,20 @@ class _Context:
         """Whether an observation still shows the head of an edited function, or a masked region of it."""
         return any(self.text.first_showing(head) < self.messages for head in answer.heads)
 
-    @classmethod
-    def of(cls, text: _Text, messages: int, shown: str, places: Mapping[str, int]) -> _Context:
-        """The first messages of a text; `shown` is what a reader sees of them."""
-        size = len(shown.encode("utf-8", "surrogatepass"))
-        names = frozenset(name for name, place in places.items() if place < size)
-        return cls(text, text.ends[messages - 1] if messages else 0, messages, names)
 
-
-def _read(views: Views, vocabulary: Vocabulary) -> dict[str, _Context]:
+def _read(views: Views, names: frozenset[str]) -> dict[str, _Context]:
     """Both views of a run. Where one begins the other, which is the rule, that part is read once."""
     full, head = views["full"], views["before_edit"]
-    text, shown = _Text(full), context_text(full)
-    places = vocabulary.places(shown)
-    found = {"full": _Context.of(text, len(full), shown, places)}
-    if full[: len(head)] != head:
-        text, places = _Text(head), vocabulary.places(context_text(head))
-    found["before_edit"] = _Context.of(text, len(head), context_text(head), places)
-    return found
+    text = begin = _Text(full)
+    shown = names_in(context_text(head), names)
+    if full[: len(head)] == head:
+        seen = shown | names_in(context_text(full[len(head) :]), names)
+    else:
+        begin, seen = _Text(head), names_in(context_text(full), names)
+    return {
+        "full": _Context(text, len(text.folded), len(full), seen),
+        "before_edit": _Context(begin, begin.ends[len(head) - 1] if head else 0, len(head), shown),
+    }
 
 
 def _longest(answer: _Answer, own: Mapping[str, _Context]) -> dict[str, tuple[int, int]]:

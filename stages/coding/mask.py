@@ -14,8 +14,7 @@ from contextrl_data.stages.coding.patches import FilePatch, is_test_path, parse_
 from contextrl_data.stages.coding.placeholders import Part, parts_of
 from contextrl_data.stages.coding.regions import Regions
 from contextrl_data.stages.coding.sweep import mask_all
-from contextrl_data.stages.coding.vocabulary import Vocabulary
-from contextrl_data.stages.lexical import changed_lines, context_text
+from contextrl_data.stages.lexical import changed_lines, context_text, names_in
 from contextrl_data.stages.rows import MASKED
 
 Message = dict[str, str]
@@ -89,7 +88,7 @@ class Mask(Map[MaskConfig]):
         shown = "\n".join(
             _shown(side["messages"] or [], len(view["before_edit"])) for side, view in zip(sides, views, strict=True)
         )
-        names = sorted(coined - Vocabulary(coined).places(shown).keys()) if coined else []
+        names = sorted(coined - names_in(shown, coined)) if coined else []
         for view in views:
             cut = len(view["before_edit"])
             view["full"] = mask_names(names, view["full"])

@@ -6,8 +6,7 @@ import builtins
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from contextrl_data.stages.coding.vocabulary import Vocabulary
-from contextrl_data.stages.lexical import context_text, identifiers
+from contextrl_data.stages.lexical import context_text, identifiers, names_in
 
 NAME = "<NAME_MASKED>"
 
@@ -38,6 +37,6 @@ def mask_names(names: Iterable[str], messages: Sequence[dict[str, str]]) -> list
 
 def telling_names(patches: Sequence[str], contexts: Sequence[Sequence[Mapping[str, str]]]) -> list[str]:
     """Names that a patch holds and only one of two contexts shows."""
-    vocabulary = Vocabulary(identifiers("\n".join(patches)))
-    seen = [vocabulary.places(context_text(context)) for context in contexts]
-    return sorted(seen[0].keys() ^ seen[1].keys())
+    names = identifiers("\n".join(patches))
+    one, other = (names_in(context_text(context), names) for context in contexts)
+    return sorted(one ^ other)

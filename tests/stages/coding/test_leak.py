@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from contextrl_data.stages.coding.leak import leaks
 from contextrl_data.stages.coding.longest import longest_runs
 from contextrl_data.stages.coding.regions import REGION
-from contextrl_data.stages.coding.vocabulary import Vocabulary
-from contextrl_data.stages.lexical import fold, folded_bytes, identifiers
+from contextrl_data.stages.lexical import fold, folded_bytes
 
 ODD = "--- a/o.py\n+++ b/o.py\n@@ -1,2 +1,3 @@\n-größe = naïve(wert)\n+größe = naïve(wert) → 2nd_value_of\n+x\n größe\n"
 LINES = [line.strip() for bug in BUGS for line in BUGS[bug]] + [line[1:] for line in ODD.split("\n")[3:6]]
@@ -66,15 +65,3 @@ def test_the_longest_run_is_the_longest(lines: list[str], text: str, cut: int) -
     sizes = [len(folded_bytes(text)), len(folded_bytes(begin))]
     expected = [plain.longest_run(lines, shown), plain.longest_run(lines, begin)]
     assert longest_runs(list(map(fold, lines)), folded_bytes(text), sizes) == expected
-
-
-@given(text=st.text("abcd_12 é.\n\ud800", max_size=80), wanted=st.text("abcd_12 ", max_size=60))
-@settings(max_examples=300, deadline=None)
-def test_a_vocabulary_finds_each_name_that_the_text_shows_where_it_first_does(text: str, wanted: str) -> None:
-    names = identifiers(wanted) | identifiers(text[:20])
-    places = Vocabulary(names).places(text)
-    assert places.keys() == identifiers(text) & names
-    data = text.encode("utf-8", "surrogatepass")
-    for name, place in places.items():
-        assert data[place : place + len(name)] == name.encode()
-        assert name not in identifiers(data[:place].decode("utf-8", "surrogatepass"))
