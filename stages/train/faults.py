@@ -81,7 +81,8 @@ def guarded(name: str, reward: Reward) -> Reward:
 
         async def waited(completions: Sequence[Any], **columns: Any) -> Any:
             try:
-                return found(await reward(completions=completions, **columns), completions)
+                scores: Any = reward(completions=completions, **columns)
+                return found(await scores, completions)
             except Exception as error:
                 if _not_the_rewards(error):
                     raise
