@@ -6,7 +6,6 @@ import inspect
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from numbers import Real
 from typing import Any
 
 from contextrl_data.pipeline.errors import RunError, UserError, first_line
@@ -60,13 +59,16 @@ def guarded(name: str, reward: Reward) -> Reward:
     """The same reward; what goes wrong in it stops the run in one line that says where in the user's code that was."""
 
     def found(scores: Any, completions: Sequence[Any]) -> Any:
-        good = isinstance(scores, list) and all(score is None or isinstance(score, Real) for score in scores)
-        if not good or len(scores) != len(completions):
+        try:
+            numbers = [score if score is None else float(_no_text(score)) for score in scores]
+        except (TypeError, ValueError):
+            numbers = []
+        if len(numbers) != len(completions):
             raise RunError(
                 f"the reward {name} gave {_shortly(scores)} for {len(completions)} completions",
                 "let it return a list with a number, or None, for each; then go on with --resume",
             )
-        return scores
+        return numbers
 
     def broken(error: Exception) -> RunError:
         frame = traceback.extract_tb(error.__traceback__)[-1]
@@ -75,11 +77,12 @@ def guarded(name: str, reward: Reward) -> Reward:
             "mend it, then go on with --resume",
         )
 
-    if inspect.iscoroutinefunction(reward):
+    if inspect.iscoroutinefunction(reward) or inspect.iscoroutinefunction(getattr(reward, "__call__", None)):  # noqa: B004
 
         async def waited(completions: Sequence[Any], **columns: Any) -> Any:
             try:
-                return found(await reward(completions=completions, **columns), completions)
+                scores: Any = reward(completions=completions, **columns)
+                return found(await scores, completions)
             except Exception as error:
                 if _not_the_rewards(error):
                     raise
@@ -101,6 +104,12 @@ def guarded(name: str, reward: Reward) -> Reward:
 def _not_the_rewards(error: Exception) -> bool:
     """What has a line of its own: a user error, and no memory."""
     return isinstance(error, UserError | MemoryError) or "memory" in str(error)
+
+
+def _no_text(score: Any) -> Any:
+    if isinstance(score, str):
+        raise TypeError("a text, though it may read as a number")
+    return score
 
 
 def _shortly(scores: Any) -> str:

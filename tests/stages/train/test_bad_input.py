@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tiny_training import toy_pair, write_split
@@ -15,6 +16,7 @@ from tiny_training import toy_pair, write_split
 from contextrl_data.pipeline.errors import ConfigError, InputError, RunError, SetupError, UserError
 from contextrl_data.stages.train.config import TrainConfig
 from contextrl_data.stages.train.dry_run import plan_run
+from contextrl_data.stages.train.faults import guarded
 from contextrl_data.stages.train.folder import RunFolder
 from contextrl_data.stages.train.probe import run_probe
 from contextrl_data.stages.train.probe_config import ProbeConfig
@@ -308,6 +310,15 @@ def raises(completions: list[Any], **_: Any) -> list[float]:
 async def raises_later(completions: list[Any], **_: Any) -> list[float]:
     """The same in a reward that waits for something."""
     raise KeyError("colour")
+
+
+@pytest.mark.parametrize("made", [tuple, np.array, torch.tensor])
+def test_a_reward_may_give_its_numbers_in_any_form(made: Callable[[list[float]], Any]) -> None:
+    def reward(completions: list[Any], **_: Any) -> Any:
+        return made([1.0, 0.0])
+
+    assert guarded("mine", reward)(completions=["a", "b"]) == [1.0, 0.0]
+    assert guarded("mine", reward).__name__ == "reward", "TRL logs it by its name"
 
 
 def gives_few(completions: list[Any], **_: Any) -> list[float]:
