@@ -93,6 +93,15 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+def test_what_else_the_pages_tell_to_run_is_there() -> None:
+    text = "\n".join(page.read_text() for page in PAGES)
+    targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.M))
+    assert set(re.findall(r"(?:^ {4}|`)make ([a-z-]+)", text, re.M)) <= targets
+    scripts = set(re.findall(r"python (tests/\S+?\.py|\.dev/\S+?\.py)", text))
+    assert len(scripts) > 8
+    assert all((ROOT / script).is_file() for script in scripts)
+
+
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the command of docs/trajectories.md makes of the shipped samples; needs no Docker."""

@@ -107,7 +107,7 @@ def terms_of(expression: str) -> Terms:
         raise MissingExtra("publish", "the check of licences") from error
     try:
         parsed = parse(expression, validate=True)
-    except (ExpressionError, ExpressionParseError):
+    except (ExpressionError, ExpressionParseError, IndexError):  # the last for "()"
         return "unknown"
     return "unknown" if parsed is None else _terms(parsed, categories)
 

@@ -48,6 +48,7 @@ def main() -> None:
         rows = [row for number in range(24) for row in drawn_pair(number)]
         write_report(images, rows, Overview("Drawn line charts", pictures=48))
         shoot(browser, coding, "#overview", "light", asked.out / "report-overview.png")
+        shoot(browser, coding, "#overview", "light", asked.out / "report-audit.png", part="Can a blind reader")
         shoot(browser, coding, "#pairs", "light", asked.out / "report-pairs.png", "jj")
         shoot(browser, coding, "#pairs", "dark", asked.out / "report-dark.png", "jjnn")
         shoot(browser, images, "#pairs", "light", asked.out / "report-images.png")
@@ -55,8 +56,10 @@ def main() -> None:
         browser.close()
 
 
-def shoot(browser: Browser, path: Path, view: str, scheme: Any, out: Path, keys: str = "", height: int = 900) -> None:
-    """One picture, after some keys."""
+def shoot(
+    browser: Browser, path: Path, view: str, scheme: Any, out: Path, keys: str = "", height: int = 900, part: str = ""
+) -> None:
+    """One picture, after some keys; with `part`, of the section whose name begins so alone."""
     page: Page = browser.new_page(viewport={"width": 1440, "height": height}, color_scheme=scheme)
     page.goto(f"file://{path.resolve()}{view}")
     page.wait_for_selector("html[data-ready]")
@@ -64,7 +67,8 @@ def shoot(browser: Browser, path: Path, view: str, scheme: Any, out: Path, keys:
         page.keyboard.press(key)
         page.wait_for_timeout(200)
     page.wait_for_timeout(300)
-    page.screenshot(path=out)
+    section = page.locator(f"section[aria-label^='{part}']") if part else page
+    section.screenshot(path=out)
     page.close()
     print(f"{out}: {out.stat().st_size / 1000:.0f} kB")
 
