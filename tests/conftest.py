@@ -40,6 +40,7 @@ def pytest_report_header() -> str:
     return "" if TRAINING else "stages/train: not collected, it needs the extra [train]: make test"
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say which tests stay together where several processes share them, and what a refused connection leaves."""
     for item in items:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from tiny_training import build_tokenizer, child_environment
+from tiny_training import build_tokenizer
+from torchvision_apart import run_cases
 from transformers import Qwen2_5_VLConfig
 
 from contextrl_data.pipeline.errors import SetupError
@@ -33,13 +31,4 @@ def test_a_stock_processor_without_torchvision_is_one_line_with_the_remedy(tmp_p
 
 @pytest.mark.timeout(1200)  # a process of its own imports everything anew
 def test_stock_processors_beside_a_torchvision_that_can_be_imported() -> None:
-    """torchvision next to torch's CPU build breaks whatever looks for it, so it lies in a folder of its own."""
-    apart = Path(sys.prefix) / "clip"
-    if not apart.is_dir() and importlib.util.find_spec("torchvision") is None:
-        pytest.skip("needs torchvision (make test puts it into .venv/clip)")
-    cases = Path(__file__).parent / "image_cases.py"
-    environment = child_environment()
-    environment["PYTHONPATH"] += os.pathsep + str(apart)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(cases)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-5000:]
+    run_cases(Path(__file__).parent / "image_cases.py")

@@ -1,6 +1,6 @@
 """Reads `verl` views with verl's own RLHFDataset and prints what its rollout workers would get; run apart.
 
-python load_verl.py TEXT_VIEW_FILE IMAGE_VIEW_FILE
+python load_verl.py TEXT_VIEW_FILE IMAGE_VIEW_FILE MODEL_FOLDER
 """
 
 from __future__ import annotations
@@ -8,13 +8,19 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from test_images import processor as build_processor
-from tiny_training import build_tokenizer
-from verl.utils.dataset.rl_dataset import RLHFDataset, collate_fn
-from verl.utils.import_utils import load_extern_object
+from torchvision_shim import mend_torchvision
+
+mend_torchvision()  # before transformers looks for it
+
+from omegaconf import OmegaConf  # noqa: E402
+from tiny_training import build_tokenizer  # noqa: E402
+from tiny_vlms import save_vlm  # noqa: E402
+from transformers import AutoProcessor  # noqa: E402
+from verl.utils.dataset.rl_dataset import RLHFDataset, collate_fn  # noqa: E402
+from verl.utils.import_utils import load_extern_object  # noqa: E402
 
 score = load_extern_object("pkg://contextrl_data.stages.views.rewards", "verl_score")
 
@@ -25,7 +31,7 @@ def read(file: str, processor: Any = None) -> dict[str, Any]:
             "prompt_key": "prompt",
             "image_key": "images",
             "max_prompt_length": 16_384,
-            # Its filter measures image prompts with qwen_vl_utils, and so with torchvision, which is not here.
+            # Its filter measures image prompts with qwen_vl_utils, which is not here.
             "filter_overlong_prompts": processor is None,
             "return_raw_chat": True,
         }
@@ -50,4 +56,5 @@ def seen(row: dict[str, Any], processor: Any) -> dict[str, Any]:
     return {**found, "truth": truth, "index": row["index"], "score": scored, "source": row["data_source"]}
 
 
-print(json.dumps({"text": read(sys.argv[1]), "image": read(sys.argv[2], build_processor())}))
+stock = AutoProcessor.from_pretrained(save_vlm(Path(sys.argv[3])))
+print(json.dumps({"text": read(sys.argv[1]), "image": read(sys.argv[2], stock)}))

@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import pytest
 from datasets import load_dataset
 from loaders_apart import environment, needs
 from PIL import Image
+from torchvision_apart import APART as TORCHVISION
+from torchvision_apart import needs_torchvision
 from view_sets import image_pair_rows, text_rows
 
 from contextrl_data.pipeline.stage import Row
@@ -24,11 +27,11 @@ HERE = Path(__file__).parent
 TESTS = HERE.parent.parent
 
 
-def run(script: str, *words: str | Path) -> Any:
+def run(script: str, *words: str | Path, beside: Sequence[Path] = ()) -> Any:
     """A script of this folder in a process of its own: these libraries warn, and start what they do not stop."""
     done = subprocess.run(
         [sys.executable, str(HERE / script), *map(str, words)],
-        env=environment([TESTS, TESTS / "stages/train"]),
+        env=environment([TESTS, *beside]),
         capture_output=True,
         text=True,
         check=False,
@@ -55,7 +58,9 @@ def verl(text_set: Path, image_set: Path, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp("verl")
     export_view(text_set, "verl", folder / "text")
     export_view(image_set, "verl", folder / "image", "both")
-    return run("load_verl.py", folder / "text/train.parquet", folder / "image/train.parquet")
+    needs_torchvision()
+    files = [folder / kind / "train.parquet" for kind in ("text", "image")]
+    return run("load_verl.py", *files, folder / "model", beside=[TORCHVISION])
 
 
 @needs("verl", "transformers")
