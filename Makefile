@@ -16,7 +16,7 @@ demo: setup ## Build a small dataset of coding pairs from nothing
 test: setup lint ## Run every check: ruff, mypy, pytest (adds the extra [train] to .venv)
 	@bash .dev/venv.sh train
 	@bash .dev/chromium.sh
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4
 
 test-train: setup ## Run the training tests alone
 	@bash .dev/venv.sh train

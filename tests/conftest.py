@@ -9,7 +9,7 @@ import uuid
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -40,16 +40,18 @@ def pytest_report_header() -> str:
     return "" if TRAINING else "stages/train: not collected, it needs the extra [train]: make test"
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """How several processes share the tests."""
+    from sharing import ByFile
+
+    return ByFile(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests stay together where several processes share them, and what a refused connection leaves."""
+    """The Docker SDK drops the socket of a refused connection unclosed; when it is collected is chance."""
     for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        # What counts a daemon's containers and images wants no other tests at it; files share what their modules make.
-        at_docker = "docker_client" in fixtures or item.get_closest_marker("docker") is not None
-        item.add_marker(pytest.mark.xdist_group("docker" if at_docker else str(item.path)))
-        # The Docker SDK drops the socket of a refused connection unclosed; when it is collected is chance.
-        if "refused_docker" in fixtures:
+        if "refused_docker" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
 
 
