@@ -21,9 +21,9 @@ from ray.cluster_utils import Cluster  # noqa: E402
 
 from contextrl_data.pipeline.calls import read_calls  # noqa: E402
 from contextrl_data.pipeline.errors import ContextRLError, SetupError  # noqa: E402
-from contextrl_data.pipeline.executors import Job, ray_pool  # noqa: E402
+from contextrl_data.pipeline.executors import Job, ray_home, ray_pool  # noqa: E402
 from contextrl_data.pipeline.executors.ray import RayExecutor, RaySettings  # noqa: E402
-from contextrl_data.pipeline.executors.ray_pool import Home  # noqa: E402
+from contextrl_data.pipeline.executors.ray_home import Home  # noqa: E402
 from contextrl_data.pipeline.plan import RunSettings, Step  # noqa: E402
 from contextrl_data.pipeline.runner import Runner  # noqa: E402
 from contextrl_data.pipeline.stage import Context  # noqa: E402
@@ -138,7 +138,7 @@ def test_a_worker_that_is_not_at_home_says_so(tmp_path: Path, monkeypatch: pytes
     home.enter(job)
     with pytest.raises(SetupError, match=r"has contextrl-data .* with version 1 of stage 'split', and the build .* 2"):
         replace(home, version=2).enter(job)
-    monkeypatch.setattr(ray_pool, "LOOKS", 1)
+    monkeypatch.setattr(ray_home, "LOOKS", 1)
     home.mark.write_text("of another build")
     with pytest.raises(SetupError, match=r"does not see .* as the build does"):
         home.enter(job)
